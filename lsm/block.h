@@ -1,0 +1,64 @@
+/* block.h: sorted entries in a block, with prefix compression and restarts.
+**
+**   block   := entry* restart:u32[n] n:u32
+**   entry   := shared:varint unshared:varint vlen1:varint key[unshared] value
+**   vlen1   := 0 for a tombstone, else length of value + 1
+**
+** A key is the first SHARED bytes of the one before it and UNSHARED new ones;
+** every 16th entry is a restart: shared is 0 and its offset is in the array,
+** which binary search uses. (The scheme of LevelDB's table format.) */
+#ifndef LSM_BLOCK_H
+#define LSM_BLOCK_H
+
+#include "iter.h"
+
+#define LSM_BLOCK_RESTART 16
+
+/* Builds one block after another; zero-initialise. */
+typedef struct lsm_block_builder {
+  lsm_buf data;
+  lsm_buf last_key;
+  uint32_t *restarts;
+  size_t nrestarts;
+  size_t restarts_cap;
+  uint32_t since_restart;
+  uint32_t entries;
+} lsm_block_builder;
+
+/* REQUIRES: key greater than the last. */
+lsm_rc lsm_block_builder_add(lsm_block_builder *b, lsm_kind kind, lsm_slice key, lsm_slice value);
+/* Size the block would have if finished now. */
+size_t lsm_block_builder_size(const lsm_block_builder *b);
+/* Completes it; the slice lives until clear. */
+lsm_rc lsm_block_builder_finish(lsm_block_builder *b, lsm_slice *block);
+void lsm_block_builder_clear(lsm_block_builder *b);
+void lsm_block_builder_fini(lsm_block_builder *b);
+
+/* An iterator over one block, reusable for many: no allocation a block. */
+typedef struct lsm_block_iter {
+  lsm_iter base; /* key points into keybuf or, at restarts, the block */
+  lsm_slice block;
+  uint32_t nrestarts;
+  uint32_t restarts_off; /* where the array begins */
+  uint32_t off;          /* of the current entry */
+  uint32_t next_off;
+  uint32_t restart; /* index of the restart at or before off */
+  lsm_buf keybuf;
+  const char *file; /* for messages; borrowed */
+  uint64_t file_off;
+} lsm_block_iter;
+
+/* Zero-initialise once; init points it at another block (borrowed until the
+** next init), checking its frame: LSM_CORRUPT. Starts unpositioned. */
+lsm_rc lsm_block_iter_init(lsm_block_iter *it, lsm_slice block, const char *file,
+                           uint64_t file_off);
+void lsm_block_iter_fini(lsm_block_iter *it);
+/* The moves of lsm_iter, called directly. Malformed entries: LSM_CORRUPT. */
+lsm_rc lsm_block_iter_first(lsm_block_iter *it);
+lsm_rc lsm_block_iter_last(lsm_block_iter *it);
+lsm_rc lsm_block_iter_seek_ge(lsm_block_iter *it, lsm_slice key);
+lsm_rc lsm_block_iter_seek_le(lsm_block_iter *it, lsm_slice key);
+lsm_rc lsm_block_iter_next(lsm_block_iter *it);
+lsm_rc lsm_block_iter_prev(lsm_block_iter *it);
+
+#endif

@@ -1,0 +1,329 @@
+/* lsm.h: the public interface of the store.
+**
+** An lsm_db is a log-structured merge store in one directory: a write-ahead
+** log, an active and an immutable memtable, SSTables in levels or size tiers,
+** a manifest. It holds any number of keyspaces; each is an ordered map from
+** byte strings to byte strings, in memcmp order. This header is all a program
+** needs; nothing in lsm/ knows of SQLite.
+**
+** Results   Functions that can fail return an lsm_rc. lsm_errmsg() then gives
+**           a sentence for people, naming the file and offset where one is
+**           at fault; it belongs to the calling thread.
+** Threads   An lsm_db and its snapshots may be used by any number of threads
+**           at once. A transaction or a cursor is used by one at a time.
+** Bytes     An lsm_slice borrows. Each function says until when what it
+**           returns may be read; what is passed in is copied when kept.
+*/
+#ifndef LSM_LSM_H
+#define LSM_LSM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define LSM_VERSION "0.1.0"
+
+/* Every result a function of this library can have. */
+typedef enum lsm_rc {
+  LSM_OK = 0,
+  LSM_NOTFOUND,  /* no such key, keyspace or file */
+  LSM_BUSY,      /* another writer, or another process, holds the lock */
+  LSM_NOMEM,     /* out of memory */
+  LSM_IOERR,     /* the system refused a read, write or sync */
+  LSM_FULL,      /* no space left */
+  LSM_CORRUPT,   /* bytes that do not check: the message names the file */
+  LSM_CANTOPEN,  /* missing, foreign or unreadable store */
+  LSM_READONLY,  /* a write to a store opened read-only */
+  LSM_INTERRUPT, /* the caller's interrupt function said stop */
+  LSM_MISUSE     /* a call the interface forbids */
+} lsm_rc;
+
+/* Bytes borrowed from somewhere; not terminated. */
+typedef struct lsm_slice {
+  const uint8_t *data;
+  size_t size;
+} lsm_slice;
+
+/* Name of a result code, for instance "LSM_CORRUPT". Static. */
+const char *lsm_rc_name(lsm_rc rc);
+
+/* What went wrong in the last call of this thread that failed. Never NULL;
+** valid until this thread's next call into the library. */
+const char *lsm_errmsg(void);
+
+typedef struct lsm_env lsm_env;           /* the operating system: env.h */
+typedef struct lsm_db lsm_db;             /* an open store */
+typedef struct lsm_snapshot lsm_snapshot; /* one instant of the store */
+typedef struct lsm_txn lsm_txn;           /* the one open write transaction */
+typedef struct lsm_cursor lsm_cursor;     /* a position in a keyspace */
+
+/* Asked now and then by calls that may take long; true makes them give up
+** with LSM_INTERRUPT and without effect. fn may be NULL: never. */
+typedef struct lsm_interrupt {
+  bool (*fn)(void *arg);
+  void *arg;
+} lsm_interrupt;
+
+/*---------------------------------------------------------------- options */
+
+/* How much a commit waits for the disk. */
+typedef enum lsm_sync {
+  LSM_SYNC_OFF,    /* survives a crash of the process */
+  LSM_SYNC_NORMAL, /* power loss may undo the last commits, never part of one */
+  LSM_SYNC_FULL    /* survives power loss */
+} lsm_sync;
+
+typedef enum lsm_compaction { LSM_LEVELED, LSM_TIERED } lsm_compaction;
+typedef enum lsm_compression { LSM_COMPRESS_NONE, LSM_COMPRESS_ZLIB } lsm_compression;
+
+/* A host transaction that the log holds prepared but undecided: was it
+** committed? Called by lsm_open() at most once. */
+typedef lsm_rc (*lsm_resolve_fn)(void *arg, uint64_t txid, bool *committed);
+
+/* Of a store; every field has a default (lsm_options_init). */
+typedef struct lsm_options {
+  size_t memtable_size; /* bytes at which a memtable is flushed: 64 MB */
+  size_t cache_size;    /* bytes for blocks, indexes and filters: 64 MB */
+  bool create;          /* make the store when there is none: false */
+  bool read_only;       /* never write a byte: false */
+  lsm_resolve_fn resolve; /* NULL: what is undecided is rolled back */
+  void *resolve_arg;
+} lsm_options;
+
+void lsm_options_init(lsm_options *opt);
+
+/* Of a keyspace, fixed when it is created (lsm_keyspace_options_init). */
+typedef struct lsm_keyspace_options {
+  lsm_compaction compaction;   /* LSM_LEVELED */
+  lsm_compression compression; /* LSM_COMPRESS_ZLIB */
+  uint32_t block_size;         /* bytes before compression: 4096 */
+  uint32_t bloom_bits;         /* per key, 0 for no filter: 10 */
+} lsm_keyspace_options;
+
+void lsm_keyspace_options_init(lsm_keyspace_options *opt);
+
+/*------------------------------------------------------------------ store */
+
+/* The default environment of this platform. Static. */
+lsm_env *lsm_env_default(void);
+
+/* A private file system in memory, empty; lsm_env_mem_free() drops it with
+** all its files. Stores in it must be closed first. */
+lsm_rc lsm_env_mem_new(lsm_env **env);
+void lsm_env_mem_free(lsm_env *env);
+
+/* Opens the store in directory PATH and replays its log. env and what it
+** points to must outlive the store. LSM_CANTOPEN: there is none (and not
+** opt->create), or it is not a store; LSM_BUSY: another process has it;
+** LSM_CORRUPT: damage, named in the message. */
+lsm_rc lsm_open(lsm_env *env, const char *path, const lsm_options *opt, lsm_db **db);
+
+/* Waits for background work, makes the log durable, frees everything.
+** Snapshots, cursors and transactions must be closed before. The store is
+** closed whatever is returned; an error says that unsynced commits may not
+** survive a power loss. */
+lsm_rc lsm_close(lsm_db *db);
+
+/* A random number that names this store for ever: 16 bytes. */
+const uint8_t *lsm_store_id(const lsm_db *db);
+
+/* Makes an empty keyspace under a number never used before. Durable when it
+** returns; not part of a transaction. */
+lsm_rc lsm_keyspace_create(lsm_db *db, const lsm_keyspace_options *opt, uint32_t *id);
+
+/* Its options; LSM_NOTFOUND when there is none of that number. */
+lsm_rc lsm_keyspace_get(lsm_db *db, uint32_t id, lsm_keyspace_options *opt);
+
+/* Forgets an empty or unwanted keyspace and its files at once; cursors that
+** are open on it go on. Not part of a transaction. */
+lsm_rc lsm_keyspace_drop(lsm_db *db, uint32_t id);
+
+/*--------------------------------------------------------------- snapshots */
+
+/* The state after the last commit, unmoved by what follows. Holds memory and
+** files, no locks; release it soon. Costs no I/O. */
+lsm_rc lsm_snapshot_acquire(lsm_db *db, lsm_snapshot **snap);
+
+/* One more owner of the same snapshot. Any thread. */
+lsm_snapshot *lsm_snapshot_ref(lsm_snapshot *snap);
+
+/* Accepts NULL. Any thread. */
+void lsm_snapshot_release(lsm_snapshot *snap);
+
+/* An owned buffer: lsm_buf_fini() frees it. Zero-initialise before use. */
+typedef struct lsm_buf {
+  uint8_t *data;
+  size_t size;
+  size_t cap;
+} lsm_buf;
+void lsm_buf_fini(lsm_buf *buf);
+
+/* The value of KEY, replacing what was in *value, or LSM_NOTFOUND. */
+lsm_rc lsm_get(lsm_snapshot *snap, uint32_t keyspace, lsm_slice key, lsm_buf *value);
+
+/*----------------------------------------------------------------- cursors */
+
+/* A cursor over the keys k of a keyspace, lower <= k < upper. A bound whose
+** data is NULL is open. The bounds are copied; the snapshot is referenced.
+** It starts unpositioned: call one of first, last, seek. */
+lsm_rc lsm_cursor_open(lsm_snapshot *snap, uint32_t keyspace, lsm_slice lower,
+                       lsm_slice upper, lsm_cursor **cur);
+
+/* Moves. Running off either end is LSM_OK and makes the cursor invalid.
+** After an error the cursor is invalid and must be repositioned. */
+lsm_rc lsm_cursor_first(lsm_cursor *cur);
+lsm_rc lsm_cursor_last(lsm_cursor *cur);
+lsm_rc lsm_cursor_seek_ge(lsm_cursor *cur, lsm_slice key); /* first k >= key */
+lsm_rc lsm_cursor_seek_le(lsm_cursor *cur, lsm_slice key); /* last k <= key */
+lsm_rc lsm_cursor_next(lsm_cursor *cur);
+lsm_rc lsm_cursor_prev(lsm_cursor *cur);
+
+/* Where it stands. The slices live until the next move or close.
+** REQUIRES: valid, for key and value. */
+bool lsm_cursor_valid(const lsm_cursor *cur);
+lsm_slice lsm_cursor_key(const lsm_cursor *cur);
+lsm_slice lsm_cursor_value(const lsm_cursor *cur);
+
+void lsm_cursor_close(lsm_cursor *cur); /* accepts NULL */
+
+/*------------------------------------------------------------ transactions */
+
+/* Starts the write transaction. There is one a store; a second waits up to
+** BUSY_MS milliseconds, asking INTR (may be NULL), then LSM_BUSY. */
+lsm_rc lsm_txn_begin(lsm_db *db, int64_t busy_ms, const lsm_interrupt *intr, lsm_txn **txn);
+
+/* Changes, seen by this transaction only until it commits. Each happens whole
+** or, when it fails, not at all. A value may be empty; a key too. */
+lsm_rc lsm_txn_put(lsm_txn *txn, uint32_t keyspace, lsm_slice key, lsm_slice value);
+lsm_rc lsm_txn_delete(lsm_txn *txn, uint32_t keyspace, lsm_slice key);
+
+/* Removes every key lower <= k < upper with one record, in time that does not
+** grow with the rows on disk. A bound whose data is NULL is open. */
+lsm_rc lsm_txn_delete_range(lsm_txn *txn, uint32_t keyspace, lsm_slice lower, lsm_slice upper);
+
+/* The value KEY has now in this transaction, or LSM_NOTFOUND. */
+lsm_rc lsm_txn_get(lsm_txn *txn, uint32_t keyspace, lsm_slice key, lsm_buf *value);
+
+/* What the transaction sees now, its own changes so far included; later
+** changes, commit and rollback do not move it. */
+lsm_rc lsm_txn_snapshot(lsm_txn *txn, lsm_snapshot **snap);
+
+/* Savepoints are marks, numbered by the caller 0, 1, 2, ...; making one drops
+** all marks of the same or a higher number. rollback_to() goes back to mark N
+** and keeps it; release() forgets N and all above. N = -1 in rollback_to(),
+** or a mark never made: back to the nearest mark below N, or, when there is
+** none, to the start of the transaction. */
+lsm_rc lsm_txn_savepoint(lsm_txn *txn, int n);
+void lsm_txn_rollback_to(lsm_txn *txn, int n);
+void lsm_txn_release(lsm_txn *txn, int n);
+
+/* True when it has written nothing (or all of it was rolled back). */
+bool lsm_txn_is_empty(const lsm_txn *txn);
+
+/* Does all of commit that can fail: makes room (here a writer is slowed or
+** stalled, asking INTR), reserves memory, appends to the log, syncs it as
+** SYNC says. After LSM_OK either lsm_txn_commit() or lsm_txn_rollback() must
+** follow, or further changes: they undo the prepare, and another one must
+** come. After an error the transaction is open and as it was.
+** two_phase: the log alone does not commit it; until lsm_txn_commit() a crash
+** leaves it undecided and lsm_open() asks opt->resolve. Otherwise, once
+** prepared, a crash finds it committed. */
+lsm_rc lsm_txn_prepare(lsm_txn *txn, lsm_sync sync, bool two_phase, const lsm_interrupt *intr);
+
+/* The number this transaction has in the log, from prepare on; 0 before. */
+uint64_t lsm_txn_id(const lsm_txn *txn);
+
+/* Makes the changes visible and frees the transaction. Cannot fail.
+** REQUIRES: prepared, or empty. */
+void lsm_txn_commit(lsm_txn *txn);
+
+/* Forgets the changes and frees the transaction; accepts NULL. Of a prepared
+** one the log is told too; an error means that it could not be and that a
+** crash might bring the transaction back. */
+lsm_rc lsm_txn_rollback(lsm_txn *txn);
+
+/*------------------------------------------------------------ housekeeping */
+
+/* Writes the memtable to SSTables and waits for it. */
+lsm_rc lsm_flush(lsm_db *db, const lsm_interrupt *intr);
+
+/* Flushes, then merges all files of the keyspace into one sorted run without
+** tombstones. Readers and writers go on. */
+lsm_rc lsm_compact(lsm_db *db, uint32_t keyspace, const lsm_interrupt *intr);
+
+/* Waits until no flush or compaction is due. For tests and benchmarks. */
+lsm_rc lsm_wait_idle(lsm_db *db, const lsm_interrupt *intr);
+
+/* Reads every byte of the store and checks checksums, order, bounds, filters
+** and the manifest's counts. Calls report(arg, text) for each finding and
+** sets *findings; LSM_OK when it could look at everything, damaged or not. */
+lsm_rc lsm_verify(lsm_db *db, const lsm_interrupt *intr,
+                  void (*report)(void *arg, const char *text), void *arg, uint64_t *findings);
+
+/* Counters since the store was opened by this process, and gauges. Bytes are
+** counted where they are written. */
+typedef struct lsm_stats {
+  uint64_t user_bytes;       /* keys and values committed */
+  uint64_t wal_bytes;        /* written to the log */
+  uint64_t flush_bytes;      /* written to SSTables from memtables */
+  uint64_t compaction_bytes; /* written to SSTables by compaction */
+  uint64_t compaction_read_bytes;
+  uint64_t manifest_bytes;
+  uint64_t memtable_bytes;   /* gauge: memory of all memtables */
+  uint64_t memtable_entries; /* gauge */
+  uint64_t sst_files;        /* gauge */
+  uint64_t sst_bytes;        /* gauge */
+  uint64_t sst_raw_bytes;    /* gauge: keys and values in them, uncompressed */
+  uint64_t last_level_raw_bytes; /* gauge: of the oldest run of each keyspace */
+  uint64_t flushes;
+  uint64_t compactions;      /* merges; trivial moves are counted apart */
+  uint64_t trivial_moves;
+  uint64_t slowdowns;        /* commits that were delayed */
+  uint64_t stalls;           /* commits that had to wait */
+  uint64_t stall_us;         /* time spent in both */
+  uint64_t commits;
+  uint64_t syncs;            /* of the log */
+  uint64_t gets;
+  uint64_t scans;            /* cursors positioned */
+  uint64_t bloom_checks;
+  uint64_t bloom_hits;       /* said no: a block read saved */
+  uint64_t bloom_false_positives;
+  uint64_t cache_hits;
+  uint64_t cache_misses;
+  uint64_t cache_bytes;      /* gauge */
+  uint64_t snapshots;        /* gauge: held now */
+  uint64_t obsolete_files;   /* gauge: kept for snapshots */
+} lsm_stats;
+
+void lsm_get_stats(lsm_db *db, lsm_stats *stats);
+
+/* One SSTable, as lsm_list_files() shows it. Slices and the struct live until
+** the callback returns. Keys are without the keyspace's number. */
+typedef struct lsm_file_info {
+  uint32_t keyspace;
+  int level;
+  uint64_t run;    /* files of one run do not overlap; larger is newer */
+  uint64_t number; /* of the file: NNNNNN.sst */
+  uint64_t bytes;
+  uint64_t entries;    /* tombstones included */
+  uint64_t tombstones; /* range tombstones included */
+  lsm_slice min_key;
+  lsm_slice max_key;
+} lsm_file_info;
+
+/* Calls fn for each live file of the keyspace (0: of all), level by level,
+** newest run first, keys ascending; a result other than LSM_OK ends it. */
+lsm_rc lsm_list_files(lsm_db *db, uint32_t keyspace,
+                      lsm_rc (*fn)(void *arg, const lsm_file_info *info), void *arg);
+
+/* How urgently each level of a keyspace asks for compaction; 1 and more: due.
+** score has LSM_MAX_LEVELS members. */
+#define LSM_MAX_LEVELS 7
+lsm_rc lsm_level_scores(lsm_db *db, uint32_t keyspace, double *score);
+
+/* Estimates for planners, from metadata alone: rows and bytes of the
+** keyspace between the bounds (NULL data: open). */
+lsm_rc lsm_estimate(lsm_snapshot *snap, uint32_t keyspace, lsm_slice lower, lsm_slice upper,
+                    uint64_t *rows, uint64_t *bytes);
+
+#endif

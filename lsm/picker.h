@@ -1,0 +1,60 @@
+/* picker.h: what to compact next. Pure functions from a tree to a plan.
+**
+** Leveled. Level 0 is due when it has l0_trigger runs; level n >= 1 when its
+** bytes exceed base_level_bytes * multiplier^(n-1). The most overdue level
+** wins. From level 0 all runs go, with what they overlap in level 1; from
+** level n the file after the level's compact_key, with what it overlaps in
+** n+1. A file that overlaps nothing below is moved, not rewritten. A file of
+** which at least half the entries are tombstones is due as well, at score 1.
+** A level-0 merge takes all of level 0, so older and newer versions of a key
+** never swap places.
+**
+** Tiered. Runs (all in level 0) form tiers by size; when l0_trigger adjacent
+** runs are within a factor of size_ratio of each other they are merged into
+** one. More than max_runs in all: the cheapest adjacent ones are merged. A run
+** at least half tombstones is merged with the next older. Only neighbours in
+** age are merged. (O'Neil et al. 1996; Lakshman and Malik 2010.) */
+#ifndef LSM_PICKER_H
+#define LSM_PICKER_H
+
+#include "version.h"
+
+typedef struct lsm_picker_options {
+  int l0_trigger;            /* 4 */
+  uint64_t base_level_bytes; /* target of level 1: 4 memtables */
+  int multiplier;            /* 10 */
+  double size_ratio;         /* tiered: 2.0 */
+  int max_runs;              /* tiered: 16 */
+} lsm_picker_options;
+
+typedef struct lsm_plan {
+  uint32_t keyspace;
+  int output_level;
+  uint64_t output_run;   /* run number of the output; 0 below level 0 */
+  bool move;             /* inputs[0] alone moves to output_level */
+  lsm_filemeta **inputs; /* referenced; newest source first: the level-0 runs,
+                            newest first, then the upper level, then the lower */
+  size_t ninputs;
+  /* files below: older than all inputs, for lsm_gc; referenced */
+  lsm_filemeta **below;
+  size_t nbelow;
+  lsm_slice next_key; /* new compact_key of source_level; owned; NULL data: none */
+  int source_level;
+  double score;
+} lsm_plan;
+
+void lsm_plan_fini(lsm_plan *plan);
+
+/* Score of each level (LSM_MAX_LEVELS); tiered: level 0 only. */
+void lsm_picker_scores(const lsm_tree *t, const lsm_picker_options *opt, double *score);
+
+/* The most urgent compaction of a tree; *found says whether one is due. */
+lsm_rc lsm_picker_pick(const lsm_tree *t, const lsm_picker_options *opt, bool *found,
+                       lsm_plan *plan);
+
+/* All files of a tree into one run (lsm_compact): to the deepest level that
+** holds files, at least 1; tiered: level 0. found: false for an empty tree,
+** and for a tree that already is one run without tombstones. */
+lsm_rc lsm_picker_full(const lsm_tree *t, bool *found, lsm_plan *plan);
+
+#endif

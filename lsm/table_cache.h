@@ -1,0 +1,36 @@
+/* table_cache.h: the open SSTables of a store, by number, bounded in count.
+** Threads: any. */
+#ifndef LSM_TABLE_CACHE_H
+#define LSM_TABLE_CACHE_H
+
+#include "sst.h"
+#include "version.h"
+
+typedef struct lsm_table_cache lsm_table_cache;
+
+lsm_rc lsm_table_cache_new(lsm_env *env, const char *dir, const uint8_t *store_id,
+                           lsm_cache *cache, lsm_read_stats *stats, size_t max_open,
+                           lsm_table_cache **tc);
+void lsm_table_cache_free(lsm_table_cache *tc); /* REQUIRES: nothing pinned */
+
+/* The open table of a file, opening it if need be; pinned until unpin. Two
+** threads may open different files at once; no I/O under the lock. */
+lsm_rc lsm_table_cache_get(lsm_table_cache *tc, const lsm_filemeta *f, lsm_sst **sst);
+void lsm_table_cache_unpin(lsm_table_cache *tc, lsm_sst *sst);
+
+/* Closes it (when unpinned) and drops its cached blocks: the file is gone. */
+void lsm_table_cache_evict(lsm_table_cache *tc, uint64_t number);
+
+/* An iterator over sorted, disjoint files (a level, or a run of level 0), each
+** opened when it is reached. files is borrowed: the version stays referenced. */
+lsm_rc lsm_run_iter(lsm_table_cache *tc, lsm_filemeta *const *files, size_t count,
+                    bool fill_cache, lsm_iter **it);
+
+/* The range tombstones of such a run, in *ranges: pins the tables that have
+** any. NULL *rr and empty *ranges when none has. */
+typedef struct lsm_run_ranges lsm_run_ranges;
+lsm_rc lsm_run_ranges_new(lsm_table_cache *tc, lsm_filemeta *const *files, size_t count,
+                          lsm_run_ranges **rr, lsm_ranges *ranges);
+void lsm_run_ranges_free(lsm_run_ranges *rr); /* accepts NULL */
+
+#endif

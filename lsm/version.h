@@ -1,0 +1,138 @@
+/* version.h: which files make up the store at one instant.
+**
+** A version is immutable: for each keyspace a tree of levels, each an array of
+** file records. Level 0 holds whole runs that may overlap, newest first (by
+** run number); every level below is one run, its files sorted and disjoint. A
+** tiered keyspace keeps all its runs in level 0.
+**
+** Applying an edit to a version makes the next one; trees that did not change
+** are shared. A file record counts the trees that hold it; when the last is
+** gone the file is garbage, and its number goes to the owner's callback.
+**
+** Threads: a version that is published is read without locks. Reference counts
+** are atomic. */
+#ifndef LSM_VERSION_H
+#define LSM_VERSION_H
+
+#include "iter.h"
+#include "sst.h"
+
+/* One SSTable. Immutable but for refs and the compactor's mark. */
+typedef struct lsm_filemeta {
+  _Atomic uint32_t refs;
+  uint64_t number;
+  uint64_t run; /* of level 0: age; larger is newer. 0 below */
+  uint32_t keyspace;
+  uint8_t level;
+  uint64_t size, entries, tombstones, ranges, raw_bytes; /* see lsm_sst_props */
+  lsm_slice smallest, largest;                           /* owned */
+  bool largest_open;
+} lsm_filemeta;
+
+/* Copies props. */
+lsm_rc lsm_filemeta_new(uint64_t number, uint32_t keyspace, int level, uint64_t run,
+                        const lsm_sst_props *props, lsm_filemeta **f);
+lsm_filemeta *lsm_filemeta_ref(lsm_filemeta *f);
+
+/* Could the file say something of key? */
+bool lsm_filemeta_contains(const lsm_filemeta *f, lsm_slice key);
+/* Does it meet [lo, hi] (hi_open: [lo, hi))? NULL data: open end. */
+bool lsm_filemeta_overlaps(const lsm_filemeta *f, lsm_slice lo, lsm_slice hi, bool hi_open);
+
+/* Files of a level, as an array of borrowed pointers. */
+typedef struct lsm_level {
+  lsm_filemeta **files;
+  size_t count;
+} lsm_level;
+
+typedef struct lsm_tree {
+  _Atomic uint32_t refs;
+  uint32_t keyspace;
+  lsm_keyspace_options opt;
+  lsm_level levels[LSM_MAX_LEVELS];
+  lsm_slice compact_key[LSM_MAX_LEVELS]; /* where the next pick goes on; owned */
+} lsm_tree;
+
+typedef struct lsm_version {
+  _Atomic uint32_t refs;
+  lsm_tree **trees; /* by keyspace number */
+  size_t count;
+  void (*on_garbage)(void *arg, uint64_t file_number); /* a file nobody holds */
+  void *garbage_arg;
+} lsm_version;
+
+lsm_rc lsm_version_new(void (*on_garbage)(void *arg, uint64_t number), void *arg,
+                       lsm_version **v); /* empty */
+lsm_version *lsm_version_ref(lsm_version *v);
+void lsm_version_unref(lsm_version *v); /* accepts NULL; may call on_garbage */
+
+/* The tree of a keyspace, or NULL. */
+const lsm_tree *lsm_version_tree(const lsm_version *v, uint32_t keyspace);
+
+/* First file of a sorted level whose end is not before key, i.e. the only one
+** that may contain it; == count: none. Also the way into a level-0 run, given
+** as a slice of the array. */
+size_t lsm_files_find(lsm_filemeta *const *files, size_t count, lsm_slice key);
+
+/* The extent of the level-0 run that begins at files[i]: how many files. */
+size_t lsm_run_length(const lsm_level *level0, size_t i);
+
+uint64_t lsm_level_bytes(const lsm_level *level);
+
+/*------------------------------------------------------------------ edits */
+
+/* One atomic change; also one record of the manifest. Zero-initialise. */
+typedef struct lsm_edit_file { /* an SSTable to add, or to remove */
+  lsm_filemeta *file;          /* add: owned reference */
+  uint32_t keyspace;           /* remove: these three */
+  uint8_t level;
+  uint64_t number;
+} lsm_edit_file;
+
+typedef struct lsm_edit_keyspace {
+  uint32_t id;
+  bool drop;
+  lsm_keyspace_options opt;
+} lsm_edit_keyspace;
+
+typedef struct lsm_edit_pointer { /* compact_key of a level */
+  uint32_t keyspace;
+  uint8_t level;
+  lsm_buf key;
+} lsm_edit_pointer;
+
+typedef struct lsm_edit {
+  bool has_next_file, has_log, has_next_keyspace, has_last_txid;
+  uint64_t next_file;    /* no number from here on has been used */
+  uint64_t log;          /* logs numbered below are not needed any more */
+  uint32_t next_keyspace;
+  uint64_t last_txid;    /* of what the tables hold */
+  lsm_edit_keyspace *keyspaces;
+  size_t nkeyspaces;
+  lsm_edit_file *added, *removed;
+  size_t nadded, nremoved;
+  lsm_edit_pointer *pointers;
+  size_t npointers;
+} lsm_edit;
+
+void lsm_edit_fini(lsm_edit *e);
+lsm_rc lsm_edit_add_keyspace(lsm_edit *e, uint32_t id, const lsm_keyspace_options *opt);
+lsm_rc lsm_edit_drop_keyspace(lsm_edit *e, uint32_t id);
+lsm_rc lsm_edit_add_file(lsm_edit *e, lsm_filemeta *f); /* takes its own reference */
+lsm_rc lsm_edit_remove_file(lsm_edit *e, const lsm_filemeta *f);
+lsm_rc lsm_edit_set_pointer(lsm_edit *e, uint32_t keyspace, int level, lsm_slice key);
+
+/* The next version: v with the edit applied. LSM_CORRUPT (file: the manifest's
+** name, off: the record's) when it does not fit: an unknown keyspace or file, a number added
+** twice, files of a sorted level that overlap. */
+lsm_rc lsm_version_apply(lsm_version *v, const lsm_edit *e, const char *file, uint64_t off,
+                         lsm_version **next);
+
+/* The edit that makes v out of an empty version (a fresh manifest). */
+lsm_rc lsm_version_to_edit(const lsm_version *v, lsm_edit *e);
+
+/* Bytes of an edit (FORMAT.md); decode checks everything: LSM_CORRUPT. */
+lsm_rc lsm_edit_encode(const lsm_edit *e, lsm_buf *out);
+lsm_rc lsm_edit_decode(lsm_slice in, const char *file, uint64_t off, lsm_edit *e);
+
+#endif
