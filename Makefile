@@ -1,0 +1,225 @@
+# sqlite-lsm: an LSM tree as an SQLite table.      `make help` lists what there is.
+#
+#   make            lsmvtab.so, the extension
+#   make demo       what it does, on real data
+#   make test       every test
+#
+# Everything but lsmvtab.so is built in build/<variant>/: one variant per way
+# of compiling (plain, debug, asan, tsan, clang), so that none disturbs another.
+# Variables: CC, CFLAGS (added last), LIBDEFLATE=0, PREFIX, DESTDIR, V=1 (show commands).
+
+ifeq ($(origin CC),default)
+  CC = gcc
+endif
+CLANG ?= clang
+PREFIX ?= /usr/local
+DESTDIR ?=
+CFLAGS ?=
+V ?= 0
+Q := $(if $(filter 1,$(V)),,@)
+
+SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -c
+MAKEFLAGS += --no-builtin-rules
+.SUFFIXES:
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := all
+
+#------------------------------------------------------------------ platform
+TARGET := $(shell $(CC) -dumpmachine 2>/dev/null)
+ifneq (,$(findstring darwin,$(TARGET)))
+  SOEXT := dylib
+  SHARED := -dynamiclib -undefined dynamic_lookup
+else ifneq (,$(findstring mingw,$(TARGET)))
+  SOEXT := dll
+  SHARED := -shared sqlite-lsm.def
+else
+  SOEXT := so
+  SHARED := -shared
+  # A name nobody defines is an error now, not at .load (the sanitizers leave theirs open).
+  DEFS := -Wl,-z,defs
+endif
+EXTENSION := lsmvtab.$(SOEXT)
+
+# libdeflate writes the same zlib format faster; plain zlib serves without it.
+ifneq ($(LIBDEFLATE),0)
+  PROBE := printf '\#include <libdeflate.h>\nint main(void){return !libdeflate_crc32(0,"a",1);}\n'
+  LIBDEFLATE := $(shell $(PROBE) | $(CC) -x c - -o /dev/null -ldeflate 2>/dev/null && echo 1)
+endif
+ifeq ($(LIBDEFLATE),1)
+  ZFLAGS := -DLSM_LIBDEFLATE
+  ZLIBS := -ldeflate -lz
+else
+  ZLIBS := -lz
+endif
+
+#--------------------------------------------------------------------- flags
+WARN := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes \
+        -Wmissing-prototypes -Werror
+BASE := -std=c11 -g -fPIC -fvisibility=hidden -pthread $(WARN) $(ZFLAGS)
+LIBS := $(ZLIBS) -lpthread -lm
+CHECK_LIBS = $(shell pkg-config --libs check 2>/dev/null || echo -lcheck -lsubunit -lrt -lm -lpthread)
+
+cc_plain := $(CC)
+cc_debug := $(CC)
+cc_asan := $(CC)
+cc_tsan := $(CC)
+cc_clang := $(CLANG)
+flags_plain := -O2
+flags_debug := -O1 -DLSM_DEBUG
+flags_asan := -O1 -DLSM_DEBUG -fno-omit-frame-pointer -fsanitize=address,undefined \
+              -fno-sanitize-recover=all
+flags_tsan := -O1 -DLSM_DEBUG -fsanitize=thread
+flags_clang := -O2
+defs_plain := $(DEFS)
+defs_clang := $(DEFS)
+
+#------------------------------------------------------------------- sources
+LSM_C := $(wildcard lsm/*.c)
+EXT_C := $(wildcard ext/*.c)
+SUITE_C := $(sort $(wildcard tests/lsm/test_*.c tests/ext/test_*.c))
+UNIT_C := tests/run.c $(SUITE_C) $(wildcard tests/support/*.c)
+PROGRAM_C := $(wildcard tests/bench/*.c tests/crash/*.c)
+SUITES := $(patsubst test_%.c,%,$(notdir $(SUITE_C)))
+
+.PHONY: FORCE
+FORCE:
+
+# The list of suites, rewritten only when it changes: test_foo.c holds foo_suite().
+build/suites.h: FORCE
+	@mkdir -p build
+	@{ echo '/* Made by the Makefile from the names in tests/. */'; \
+	   echo '#define SUITES(X) \'; \
+	   for s in $(SUITES); do echo "  X($$s) \\"; done; echo '  /* end */'; } > $@.tmp
+	@cmp -s $@.tmp $@ && rm $@.tmp || mv $@.tmp $@
+
+# One variant: $(1) its name. Objects depend on a file that holds the compile
+# command, so that another CC or other flags build anew.
+define VARIANT
+o_lsm_$(1) := $$(LSM_C:%.c=build/$(1)/%.o)
+o_ext_$(1) := $$(EXT_C:%.c=build/$(1)/%.o)
+o_core_$(1) := $$(EXT_C:%.c=build/$(1)/core/%.o)
+o_unit_$(1) := $$(UNIT_C:%.c=build/$(1)/%.o)
+o_prog_$(1) := $$(PROGRAM_C:%.c=build/$(1)/%.o)
+cmd_$(1) = $$(cc_$(1)) $$(BASE) $$(flags_$(1)) $$(CFLAGS)
+
+build/$(1)/command: FORCE
+	@mkdir -p build/$(1)
+	@echo '$$(cmd_$(1))' | cmp -s - $$@ || echo '$$(cmd_$(1))' > $$@
+
+build/$(1)/lsm/%.o: lsm/%.c build/$(1)/command
+	@mkdir -p $$(@D)
+	$$(Q)$$(cmd_$(1)) -MMD -MP -Ilsm -c -o $$@ $$<
+
+build/$(1)/ext/%.o: ext/%.c build/$(1)/command
+	@mkdir -p $$(@D)
+	$$(Q)$$(cmd_$(1)) -MMD -MP -Ilsm -Iext -c -o $$@ $$<
+
+# The extension as the unit tests link it: calling SQLite directly.
+build/$(1)/core/ext/%.o: ext/%.c build/$(1)/command
+	@mkdir -p $$(@D)
+	$$(Q)$$(cmd_$(1)) -DSQLITE_CORE -MMD -MP -Ilsm -Iext -c -o $$@ $$<
+
+build/$(1)/tests/run.o: build/suites.h
+build/$(1)/tests/%.o: tests/%.c build/$(1)/command
+	@mkdir -p $$(@D)
+	$$(Q)$$(cmd_$(1)) -DSQLITE_CORE -MMD -MP -Ilsm -Iext -Itests/support -Ibuild -c -o $$@ $$<
+
+build/$(1)/$(EXTENSION): $$(o_lsm_$(1)) $$(o_ext_$(1))
+	@echo "  link $$@"
+	$$(Q)$$(cmd_$(1)) $(SHARED) $$(defs_$(1)) -o $$@ $$^ $(LIBS)
+
+build/$(1)/unit: $$(o_lsm_$(1)) $$(o_core_$(1)) $$(o_unit_$(1))
+	@echo "  link $$@"
+	$$(Q)$$(cmd_$(1)) -o $$@ $$^ $$(CHECK_LIBS) -lsqlite3 $(LIBS)
+
+build/$(1)/sql_bench build/$(1)/load: build/$(1)/%: build/$(1)/tests/bench/%.o
+	$$(Q)$$(cmd_$(1)) -o $$@ $$^ -lsqlite3 $(LIBS)
+
+build/$(1)/kill9: build/$(1)/tests/crash/kill9.o
+	$$(Q)$$(cmd_$(1)) -o $$@ $$^ -lsqlite3 $(LIBS)
+
+-include $$(patsubst %.o,%.d,$$(o_lsm_$(1)) $$(o_ext_$(1)) $$(o_core_$(1)) $$(o_unit_$(1)) $$(o_prog_$(1)))
+endef
+$(foreach v,plain debug asan tsan clang,$(eval $(call VARIANT,$(v))))
+
+# Keep objects that only pattern rules name.
+.SECONDARY:
+
+#------------------------------------------------------------------- targets
+.PHONY: all deps demo test unit unit-asan unit-tsan layers symbols sql sql-asan clang-build \
+        crash bench load install uninstall clean format help
+
+all: $(EXTENSION) ## build the extension, lsmvtab.so (default)
+
+$(EXTENSION): build/plain/$(EXTENSION)
+	$(Q)cp -f $< $@.tmp && mv -f $@.tmp $@
+
+deps: ## install the packages that are missing, or say which
+	@tests/tools/install_deps.sh $(DEPS)
+
+demo: ## load the extension in sqlite3 and run it on real data
+	@$(MAKE) --no-print-directory deps DEPS=demo
+	@$(MAKE) --no-print-directory -j$$(nproc 2>/dev/null || echo 2) all
+	@sql/demo.sh
+
+test: ## every test; the last line counts them (under 15 minutes)
+	@$(MAKE) --no-print-directory deps DEPS=test
+	@MAKE='$(MAKE)' tests/tools/test_all.sh
+
+# The parts of `make test`; SUITE='memtable wal' picks unit test suites.
+SUITE ?=
+# A run under ThreadSanitizer needs the address space unrandomized on new kernels.
+NORANDOM = $(shell setarch $$(uname -m) -R true 2>/dev/null && echo setarch $$(uname -m) -R)
+
+unit: build/debug/unit ## unit tests (SUITE='wal key' runs only these)
+	@CK_DEFAULT_TIMEOUT=120 build/debug/unit $(SUITE)
+
+unit-asan: build/asan/unit ## unit tests under ASan and UBSan
+	@CK_FORK=no UBSAN_OPTIONS=print_stacktrace=1 build/asan/unit $(SUITE)
+
+unit-tsan: build/tsan/unit ## unit tests under TSan
+	@CK_FORK=no TSAN_OPTIONS=halt_on_error=1 $(NORANDOM) build/tsan/unit $(SUITE)
+
+layers: ## which source includes what
+	@tests/check_layers.sh
+
+symbols: $(EXTENSION) ## only the entry point is exported
+	@tests/tools/check_symbols.sh $(EXTENSION)
+
+sql: $(EXTENSION) ## SQL tests: the stock shell and Python's sqlite3
+	@LSMVTAB=./lsmvtab tests/sql/run.sh $(SQL)
+
+sql-asan: build/asan/$(EXTENSION) ## the same with an ASan and UBSan build
+	@LSMVTAB=./build/asan/lsmvtab \
+	 PRELOAD=$$($(CC) -print-file-name=libasan.so) tests/sql/run.sh $(SQL)
+
+clang-build: build/clang/$(EXTENSION) build/clang/unit ## build all with clang, warnings are errors
+	@echo "2 checks"
+
+COUNT ?= 50
+crash: $(EXTENSION) build/plain/kill9 ## kill -9 a load COUNT=50 times; nothing may be lost
+	@build/plain/kill9 $(COUNT)
+
+bench: $(EXTENSION) build/plain/sql_bench ## lsm against an ordinary table; N=500000 rows
+	@build/plain/sql_bench $(or $(N),500000)
+
+load: $(EXTENSION) build/plain/load ## N=5000000 random rows in 256 MB, then find them all again
+	@build/plain/load $(or $(N),5000000)
+
+install: $(EXTENSION) ## PREFIX (/usr/local) and DESTDIR say where
+	install -d "$(DESTDIR)$(PREFIX)/lib"
+	install -m 755 $(EXTENSION) "$(DESTDIR)$(PREFIX)/lib/$(EXTENSION)"
+
+uninstall: ## remove what install put there
+	rm -f "$(DESTDIR)$(PREFIX)/lib/$(EXTENSION)"
+
+clean: ## remove everything that was built
+	rm -rf build lsmvtab.so lsmvtab.dylib lsmvtab.dll
+
+format: ## clang-format every source
+	clang-format -i $$(find lsm ext tests -name '*.[ch]')
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | \
+	  while IFS='|' read -r a b; do printf '%-20s %s\n' "$$a" "$$b"; done

@@ -1,0 +1,70 @@
+#!/usr/bin/env bash
+# install_deps.sh [build|test|demo]: makes sure that what the build and the tests
+# need is here. Looks by trying it out, so that a system without apt, or with
+# hand-made installations, is fine too; when something is missing it installs
+# the Debian packages (as root or through sudo without a password) or says
+# which ones to install and how, and exits 1.
+set -u
+what=${1:-test}
+cc=${CC:-gcc}
+tmp=$(mktemp -d) || exit 1
+trap 'rm -rf "$tmp"' EXIT
+
+has() { command -v "$1" >/dev/null 2>&1; }
+compiles() { # libraries... < source
+  { has "$cc" || has cc; } && "$(has "$cc" && echo "$cc" || echo cc)" -x c - -o "$tmp/a.out" "$@" >/dev/null 2>&1
+}
+python_with_extensions() {
+  for p in /usr/bin/python3 python3; do
+    has "$p" && "$p" -c 'import sqlite3; sqlite3.connect(":memory:").enable_load_extension(True)' \
+      >/dev/null 2>&1 && return
+  done
+  return 1
+}
+
+probe() { # sets `missing` to Debian package names
+  missing=()
+  compiles <<<'#include <stdio.h>
+int main(void) { return 0; }' || missing+=(gcc libc6-dev)
+  compiles -lsqlite3 <<<'#include <sqlite3.h>
+int main(void) { return sqlite3_libversion_number() == 0; }' || missing+=(libsqlite3-dev)
+  compiles -lz <<<'#include <zlib.h>
+int main(void) { return zlibVersion() == 0; }' || missing+=(zlib1g-dev)
+  has sqlite3 || missing+=(sqlite3)
+  has pkg-config || missing+=(pkg-config)
+  has nm || missing+=(binutils)
+  if [ "$what" = test ]; then
+    compiles $(pkg-config --libs check 2>/dev/null || echo -lcheck -lm -lrt -lpthread) <<<'#include <check.h>
+int main(void) { return suite_create("x") == 0; }' || missing+=(check)
+    python_with_extensions || missing+=(python3)
+  fi
+}
+
+probe
+[ ${#missing[@]} -eq 0 ] && exit 0
+echo "missing: ${missing[*]}"
+
+root=()
+if [ "$(id -u)" -ne 0 ]; then
+  if has sudo && sudo -n true 2>/dev/null; then root=(sudo -n); else root=(none); fi
+fi
+if has apt-get && [ "${root[0]:-}" != none ]; then
+  export DEBIAN_FRONTEND=noninteractive
+  echo "installing through apt-get ..."
+  install=("${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${missing[@]}")
+  # The package lists of a fresh machine may be empty or old: refresh, then once more.
+  "${install[@]}" >"$tmp/apt.log" 2>&1 ||
+    { "${root[@]}" apt-get update >>"$tmp/apt.log" 2>&1; "${install[@]}" >>"$tmp/apt.log" 2>&1; } ||
+    tail -5 "$tmp/apt.log"
+  probe
+  [ ${#missing[@]} -eq 0 ] && exit 0
+fi
+
+echo "Please install these packages, then run make again: ${missing[*]}"
+if has apt-get; then
+  echo "    sudo apt-get update && sudo apt-get install ${missing[*]}"
+else
+  echo "(these are Debian's names: a C compiler, SQLite's library with headers and its shell,"
+  echo " zlib with headers, libcheck, pkg-config and Python 3 with sqlite3 extension loading)"
+fi
+exit 1
