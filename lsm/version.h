@@ -6,8 +6,14 @@
 ** tiered keyspace keeps all its runs in level 0.
 **
 ** Applying an edit to a version makes the next one; trees that did not change
-** are shared. A file record counts the trees that hold it; when the last is
-** gone the file is garbage, and its number goes to the owner's callback.
+** are shared.
+**
+** Garbage: a file that a committed edit removed (lsm_version_commit) goes to
+** the owner's callback, once, when the last reference to its last record is
+** dropped, whoever drops it: a version, or a plan that took its own. Closing
+** the store frees all versions and removes no file. All records of a number
+** share its fate: a file that moves to another level gets a second record
+** while old versions still hold the first.
 **
 ** Threads: a version that is published is read without locks. Reference counts
 ** are atomic. */
@@ -27,12 +33,16 @@ typedef struct lsm_filemeta {
   uint64_t size, entries, tombstones, ranges, raw_bytes; /* see lsm_sst_props */
   lsm_slice smallest, largest;                           /* owned */
   bool largest_open;
+  struct lsm_file_life *life; /* version.c's: set when a version adopts it */
 } lsm_filemeta;
 
 /* Copies props. */
 lsm_rc lsm_filemeta_new(uint64_t number, uint32_t keyspace, int level, uint64_t run,
                         const lsm_sst_props *props, lsm_filemeta **f);
 lsm_filemeta *lsm_filemeta_ref(lsm_filemeta *f);
+void lsm_filemeta_unref(lsm_filemeta *f); /* accepts NULL; may call on_garbage */
+/* Accepts NULL. Frees the record with its last reference; calls no callback. */
+void lsm_filemeta_unref(lsm_filemeta *f);
 
 /* Could the file say something of key? */
 bool lsm_filemeta_contains(const lsm_filemeta *f, lsm_slice key);
@@ -51,14 +61,21 @@ typedef struct lsm_tree {
   lsm_keyspace_options opt;
   lsm_level levels[LSM_MAX_LEVELS];
   lsm_slice compact_key[LSM_MAX_LEVELS]; /* where the next pick goes on; owned */
+  uint32_t dirty; /* version.c's: levels changed while it is being built */
 } lsm_tree;
 
 typedef struct lsm_version {
   _Atomic uint32_t refs;
   lsm_tree **trees; /* by keyspace number */
   size_t count;
-  void (*on_garbage)(void *arg, uint64_t file_number); /* a file nobody holds */
+  /* A file nobody holds. Called under whatever locks the caller of an unref
+  ** or a commit holds: it should only note the number. May be NULL. */
+  void (*on_garbage)(void *arg, uint64_t file_number);
   void *garbage_arg;
+  /* version.c's */
+  uint64_t max_number;    /* no file above it was ever in here */
+  lsm_filemeta **leaving; /* what the edit that made it removed; until commit */
+  size_t nleaving;
 } lsm_version;
 
 lsm_rc lsm_version_new(void (*on_garbage)(void *arg, uint64_t number), void *arg,
@@ -120,6 +137,7 @@ lsm_rc lsm_edit_add_keyspace(lsm_edit *e, uint32_t id, const lsm_keyspace_option
 lsm_rc lsm_edit_drop_keyspace(lsm_edit *e, uint32_t id);
 lsm_rc lsm_edit_add_file(lsm_edit *e, lsm_filemeta *f); /* takes its own reference */
 lsm_rc lsm_edit_remove_file(lsm_edit *e, const lsm_filemeta *f);
+/* An empty key: from the start again. */
 lsm_rc lsm_edit_set_pointer(lsm_edit *e, uint32_t keyspace, int level, lsm_slice key);
 
 /* The next version: v with the edit applied. LSM_CORRUPT (file: the manifest's
@@ -128,10 +146,17 @@ lsm_rc lsm_edit_set_pointer(lsm_edit *e, uint32_t keyspace, int level, lsm_slice
 lsm_rc lsm_version_apply(lsm_version *v, const lsm_edit *e, const char *file, uint64_t off,
                          lsm_version **next);
 
-/* The edit that makes v out of an empty version (a fresh manifest). */
+/* Says that e, which made v, is durable and v is in force: what e removed is
+** garbage from now on. Not for a v that is given up, nor while a manifest is
+** read. Once. May call on_garbage. */
+void lsm_version_commit(lsm_version *v, const lsm_edit *e);
+
+/* Adds to e all that makes v out of an empty version (a fresh manifest):
+** keyspaces, files, pointers; the counters are the caller's to set. */
 lsm_rc lsm_version_to_edit(const lsm_version *v, lsm_edit *e);
 
-/* Bytes of an edit (FORMAT.md); decode checks everything: LSM_CORRUPT. */
+/* Bytes of an edit (FORMAT.md). Encode appends to *out; decode overwrites *e
+** (the caller finis it) and checks everything: LSM_CORRUPT. */
 lsm_rc lsm_edit_encode(const lsm_edit *e, lsm_buf *out);
 lsm_rc lsm_edit_decode(lsm_slice in, const char *file, uint64_t off, lsm_edit *e);
 
