@@ -27,14 +27,15 @@ shopt -s nullglob
 lsm=(lsm/*.[ch]) ext=(ext/*.[ch])
 
 complain 'lsm/ includes SQLite' "$(includes "${lsm[@]}" | grep -E 'sqlite3')"
-ext_headers=$(cd ext && ls -- *.h 2>/dev/null | grep -vxF "$(cd lsm && ls -- *.h)" | paste -sd'|' | sed 's/\./\\./g')
+lsm_names=$(cd lsm && ls -- *.h)
+ext_headers=$(cd ext && ls -- *.h 2>/dev/null | grep -vxF "$lsm_names" | paste -sd'|' | sed 's/\./\\./g')
 complain 'lsm/ includes a header of ext/' \
   "$(includes "${lsm[@]}" | grep -E "[\"</](${ext_headers:-none/})[\">]|ext/")"
 complain 'lsm/ or ext/ includes from tests/' \
   "$(includes "${lsm[@]}" "${ext[@]}" | grep -E 'tests/|support/|env_fault|check\.h')"
 complain 'lsm/ includes a system header outside the files that wrap the system' \
   "$(includes "${lsm[@]}" | grep -E "<($OS_HEADERS)>" | grep -vE "^(${OS_FILES// /|}):")"
-lsm_headers=$(cd lsm && ls -- *.h | sed 's/\.h$//' | grep -vxE "$EXT_MAY" | paste -sd'|')
+lsm_headers=$(sed 's/\.h$//' <<<"$lsm_names" | grep -vxE "$EXT_MAY" | paste -sd'|')
 complain "ext/ includes internals of the store (it may include: ${EXT_MAY//|/ })" \
   "$(includes "${ext[@]}" | grep -E "\"(\.\./)?(lsm/)?(${lsm_headers:-none/})\.h\"")"
 complain 'ext/ includes a system header' "$(includes "${ext[@]}" | grep -E "<($OS_HEADERS)>")"
