@@ -1,0 +1,144 @@
+#!/usr/bin/env bash
+# run.sh [name...]: the SQL tests, through the stock sqlite3 shell and through
+# Python's sqlite3. Prints one line per script and at the end "N checks".
+#
+#   same_*.sql   Ordinary SQL, run twice: as it stands, and with every line
+#                    CREATE TABLE name(columns) [WITHOUT ROWID]; -- lsm
+#                turned into CREATE VIRTUAL TABLE name USING lsm(columns). Both
+#                runs must print the same, errors and their line numbers too.
+#   other *.sql  Run once; must print what stands in <name>.expected.
+#   ../../sql/*.sql   The scripts for people; expected/<name>.out.
+#   test_python.py    The same ideas in a second binding, and random ones.
+#
+# In same_*.sql and *.sql these lines are replaced in place:
+#   --@reopen        closes the database and opens it again
+#   --@flush t       the memtable of t becomes an SSTable (not in the ordinary run)
+#   --@compact t     t becomes one sorted run (not in the ordinary run)
+#
+# LSMVTAB   the extension to load, without its suffix (./lsmvtab)
+# PRELOAD   a sanitizer's library, for an extension that was built with it
+# UPDATE=1  writes the expected files instead of comparing (look at the diff!)
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+ext=${LSMVTAB:-./lsmvtab}
+case $ext in ./* | /*) ;; *) ext=./$ext ;; esac
+preload=${PRELOAD:-}
+sqlite3=${SQLITE3:-sqlite3}
+mkdir -p build
+tmp=$(mktemp -d "$PWD/build/sql.XXXXXX") || exit 1
+trap 'rm -rf "$tmp"' EXIT
+export ASAN_OPTIONS=detect_leaks=0:abort_on_error=0:${ASAN_OPTIONS:-}
+export UBSAN_OPTIONS=print_stacktrace=1:${UBSAN_OPTIONS:-}
+export LC_ALL=C TZ=UTC
+checks=0 failed=0
+
+shell() { # database, script
+  LD_PRELOAD=$preload timeout 300 "$sqlite3" -batch -init /dev/null "$1" <"$2" 2>&1
+  local rc=$?
+  # 1 is an error the script meant to cause; anything above is a crash or a hang.
+  [ $rc -le 1 ] || echo "the shell ended with status $rc"
+}
+
+directives() { # lsm|ordinary, database
+  local quiet='.output /dev/null\n&\n.output stdout'
+  if [ "$1" = lsm ]; then
+    sed -E "s#^--@reopen\$#.open $2\n.load $ext#
+      /^--@flush /{s#^--@flush (.*)\$#SELECT lsm_flush('\1');#;s#.*#$quiet#;}
+      /^--@compact /{s#^--@compact (.*)\$#SELECT lsm_compact('\1');#;s#.*#$quiet#;}
+      s#^CREATE TABLE ([^(]*)\((.*)\)( WITHOUT ROWID)?; -- lsm\$#CREATE VIRTUAL TABLE \1 USING lsm(\2);#"
+  else
+    sed -E "s#^--@reopen\$#.open $2\n.load $ext#
+      s#^--@(flush|compact) .*\$#\n\n#"
+  fi
+}
+
+report() { # name, 0 when good
+  checks=$((checks + 1))
+  if [ "$2" -eq 0 ]; then
+    echo "  $1: ok"
+  else
+    failed=$((failed + 1))
+    echo "  $1: FAILED"
+  fi
+}
+
+wanted() { # name: was it asked for?
+  [ ${#names[@]} -eq 0 ] && return 0
+  local n
+  for n in "${names[@]}"; do [ "$n" = "$1" ] && return 0; done
+  return 1
+}
+names=("$@")
+
+same() { # script: the ordinary table is the oracle
+  local name dir kind
+  name=$(basename "$1" .sql)
+  for kind in ordinary lsm; do
+    dir=$tmp/$name.$kind
+    mkdir "$dir"
+    # Relative names in both runs, so that messages with paths compare equal.
+    { printf '.load %s\n.nullvalue NULL\n' "$ext"; directives $kind "$dir/db" <"$1"; } >"$dir/script"
+    shell "$dir/db" "$dir/script" | sed "s#$dir/##g" >"$tmp/$name.$kind.out"
+  done
+  if grep -q 'USING lsm' "$tmp/$name.lsm/script" && [ -s "$tmp/$name.ordinary.out" ]; then
+    diff -u --label ordinary --label lsm "$tmp/$name.ordinary.out" "$tmp/$name.lsm.out"
+    report "$name" $?
+  else
+    echo "$1 creates no lsm table or prints nothing"
+    report "$name" 1
+  fi
+}
+
+expected() { # script, file with what it must print
+  local name dir
+  name=$(basename "$1" .sql)
+  dir=$tmp/$name.dir
+  mkdir "$dir"
+  { [[ $1 == sql/* ]] || printf '.load %s\n.nullvalue NULL\n' "$ext"
+    sed "s#\./lsmvtab#$ext#g" "$1" | directives lsm "$dir/db"; } >"$dir/script"
+  sed -i "s#@DIR@#$dir#g" "$dir/script"
+  shell "$dir/db" "$dir/script" | sed "s#$dir/##g" >"$tmp/$name.out"
+  if [ "${UPDATE:-0}" = 1 ]; then mkdir -p "$(dirname "$2")" && cp "$tmp/$name.out" "$2"; fi
+  diff -u "$2" "$tmp/$name.out"
+  report "${1#tests/sql/}" $?
+}
+
+shopt -s nullglob
+for script in tests/sql/*.sql; do
+  name=$(basename "$script" .sql)
+  wanted "$name" || continue
+  case $name in
+  same_*) same "$script" ;;
+  *) expected "$script" "tests/sql/$name.expected" ;;
+  esac
+done
+for script in sql/*.sql; do
+  name=$(basename "$script" .sql)
+  wanted "$name" && expected "$script" "tests/sql/expected/$name.out"
+done
+
+if wanted python; then
+  for python in /usr/bin/python3 python3; do
+    "$python" -c 'import sqlite3; sqlite3.connect(":memory:").enable_load_extension(True)' \
+      >/dev/null 2>&1 && break
+    python=
+  done
+  if [ -z "$python" ]; then
+    echo "  no python3 here whose sqlite3 can load extensions (Debian's package python3 can)"
+    report test_python.py 1
+  else
+    LD_PRELOAD=$preload LSMVTAB=$ext TMPDIR=$tmp "$python" tests/sql/test_python.py >"$tmp/python.out" 2>&1
+    rc=$?
+    n=$(sed -nE 's/^Ran ([0-9]+) tests? .*/\1/p' "$tmp/python.out" | tail -1)
+    if [ $rc -eq 0 ] && [ "${n:-0}" -gt 0 ]; then
+      checks=$((checks + n - 1))
+      report "test_python.py ($n tests)" 0
+    else
+      tail -60 "$tmp/python.out"
+      report test_python.py 1
+    fi
+  fi
+fi
+
+if [ $failed -gt 0 ]; then echo "$checks checks, $failed failed"; exit 1; fi
+echo "$checks checks"

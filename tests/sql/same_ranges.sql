@@ -1,0 +1,40 @@
+-- Every kind of bound, both directions, with rows on and off the bounds.
+CREATE TABLE t(k INTEGER, v, PRIMARY KEY(k)) WITHOUT ROWID; -- lsm
+WITH RECURSIVE c(i) AS (SELECT 0 UNION ALL SELECT i + 2 FROM c WHERE i < 98) INSERT INTO t SELECT i, 'v' || i FROM c;
+--@flush t
+UPDATE t SET v = 'w' || k WHERE k % 6 = 0;
+DELETE FROM t WHERE k BETWEEN 40 AND 50;
+SELECT group_concat(k) FROM (SELECT k FROM t WHERE k > 90);
+SELECT group_concat(k) FROM (SELECT k FROM t WHERE k >= 90);
+SELECT group_concat(k) FROM (SELECT k FROM t WHERE k > 91);
+SELECT group_concat(k) FROM (SELECT k FROM t WHERE k < 6);
+SELECT group_concat(k) FROM (SELECT k FROM t WHERE k <= 6);
+SELECT group_concat(k) FROM (SELECT k FROM t WHERE k BETWEEN 37 AND 53);
+SELECT group_concat(k) FROM (SELECT k FROM t WHERE k > 30 AND k < 60 ORDER BY k DESC);
+SELECT group_concat(k) FROM (SELECT k FROM t WHERE k > 30 AND k >= 34 AND k < 60 AND k <= 56);
+SELECT group_concat(k) FROM (SELECT k FROM t WHERE k > 60 AND k < 30);
+SELECT group_concat(k) FROM (SELECT k FROM t WHERE k BETWEEN 41 AND 49);
+SELECT group_concat(k) FROM (SELECT k FROM t WHERE k >= 10 ORDER BY k LIMIT 5);
+SELECT group_concat(k) FROM (SELECT k FROM t WHERE k <= 10 ORDER BY k DESC LIMIT 3);
+SELECT group_concat(k) FROM (SELECT k FROM t ORDER BY k DESC LIMIT 3 OFFSET 2);
+SELECT group_concat(k) FROM (SELECT k FROM t ORDER BY k LIMIT 3 OFFSET 20);
+SELECT group_concat(k) FROM (SELECT k FROM t WHERE k IN (8, 4, 5, 4, 98, 44, 0, -3));
+SELECT group_concat(k) FROM (SELECT k FROM t WHERE k IN (SELECT k + 2 FROM t WHERE k < 9) ORDER BY k DESC);
+SELECT group_concat(k) FROM (SELECT k FROM t WHERE k = 12 OR k = 14 OR k > 94);
+SELECT group_concat(k) FROM (SELECT k FROM t WHERE k > 93.5 AND k < '97');
+SELECT group_concat(k) FROM (SELECT k FROM t WHERE k > 'a');
+SELECT group_concat(k) FROM (SELECT k FROM t WHERE k < 'a' LIMIT 4);
+SELECT group_concat(k) FROM (SELECT k FROM t WHERE k < x'00' LIMIT 4);
+SELECT count(*) FROM t WHERE k > NULL;
+SELECT count(*) FROM t WHERE k = NULL;
+SELECT count(*) FROM t WHERE k IS NULL;
+SELECT count(*) FROM t WHERE k IS NOT NULL;
+SELECT count(*) FROM t WHERE k IS 12;
+SELECT count(*) FROM t WHERE k <> 12;
+SELECT count(*) FROM t WHERE k > 9e999;
+SELECT count(*) FROM t WHERE k < 9e999 AND k > -9e999;
+SELECT count(*) FROM t WHERE k > 9223372036854775807;
+SELECT count(*) FROM t WHERE k >= -9223372036854775808;
+SELECT min(k), max(k) FROM t;
+SELECT k, v FROM t WHERE k >= 84 AND v LIKE 'w%';
+SELECT k, v FROM t WHERE (k, v) >= (92, 'z');
