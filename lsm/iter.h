@@ -76,5 +76,7 @@ const lsm_range *lsm_rangeset_find(const lsm_rangeset *set, lsm_slice key);
 const lsm_range *lsm_rangeset_after(const lsm_rangeset *set, lsm_slice key);
 /* A view for lsm_source; {NULL, NULL} when the set is empty or NULL. */
 lsm_ranges lsm_rangeset_ranges(const lsm_rangeset *set);
+/* The set behind such a view; NULL when it is a view of something else. */
+const lsm_rangeset *lsm_rangeset_of(lsm_ranges ranges);
 
 #endif
