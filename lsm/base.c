@@ -20,22 +20,35 @@ static _Thread_local char errmsg[MSG_SIZE];
 
 const char *lsm_rc_name(lsm_rc rc) {
   switch (rc) {
-    case LSM_OK: return "LSM_OK";
-    case LSM_NOTFOUND: return "LSM_NOTFOUND";
-    case LSM_BUSY: return "LSM_BUSY";
-    case LSM_NOMEM: return "LSM_NOMEM";
-    case LSM_IOERR: return "LSM_IOERR";
-    case LSM_FULL: return "LSM_FULL";
-    case LSM_CORRUPT: return "LSM_CORRUPT";
-    case LSM_CANTOPEN: return "LSM_CANTOPEN";
-    case LSM_READONLY: return "LSM_READONLY";
-    case LSM_INTERRUPT: return "LSM_INTERRUPT";
-    case LSM_MISUSE: return "LSM_MISUSE";
+    case LSM_OK:
+      return "LSM_OK";
+    case LSM_NOTFOUND:
+      return "LSM_NOTFOUND";
+    case LSM_BUSY:
+      return "LSM_BUSY";
+    case LSM_NOMEM:
+      return "LSM_NOMEM";
+    case LSM_IOERR:
+      return "LSM_IOERR";
+    case LSM_FULL:
+      return "LSM_FULL";
+    case LSM_CORRUPT:
+      return "LSM_CORRUPT";
+    case LSM_CANTOPEN:
+      return "LSM_CANTOPEN";
+    case LSM_READONLY:
+      return "LSM_READONLY";
+    case LSM_INTERRUPT:
+      return "LSM_INTERRUPT";
+    case LSM_MISUSE:
+      return "LSM_MISUSE";
   }
   return "LSM_?";
 }
 
-const char *lsm_errmsg(void) { return errmsg; }
+const char *lsm_errmsg(void) {
+  return errmsg;
+}
 
 /* Copies at most what fits; a UTF-8 character is never cut in two. */
 void lsm_set_errmsg(const char *text) {
@@ -83,15 +96,21 @@ static inline bool may_allocate(void) {
   return LSM_LIKELY(malloc_hook == NULL) || malloc_hook(malloc_hook_arg);
 }
 
-void *lsm_malloc(size_t n) { return may_allocate() ? malloc(n == 0 ? 1 : n) : NULL; }
+void *lsm_malloc(size_t n) {
+  return may_allocate() ? malloc(n == 0 ? 1 : n) : NULL;
+}
 
-void *lsm_calloc(size_t n) { return may_allocate() ? calloc(1, n == 0 ? 1 : n) : NULL; }
+void *lsm_calloc(size_t n) {
+  return may_allocate() ? calloc(1, n == 0 ? 1 : n) : NULL;
+}
 
 void *lsm_realloc(void *p, size_t n) {
   return may_allocate() ? realloc(p, n == 0 ? 1 : n) : NULL;
 }
 
-void lsm_free(void *p) { free(p); }
+void lsm_free(void *p) {
+  free(p);
+}
 
 /*---------------------------------------------------------------- buffers */
 
@@ -128,7 +147,9 @@ lsm_rc lsm_buf_set(lsm_buf *b, lsm_slice s) {
   return LSM_OK;
 }
 
-lsm_rc lsm_buf_put_u8(lsm_buf *b, uint8_t v) { return lsm_buf_append(b, &v, 1); }
+lsm_rc lsm_buf_put_u8(lsm_buf *b, uint8_t v) {
+  return lsm_buf_append(b, &v, 1);
+}
 
 lsm_rc lsm_buf_put_u32(lsm_buf *b, uint32_t v) {
   uint8_t tmp[4];

@@ -56,8 +56,12 @@ struct mem_file {
   char path[];
 };
 
-static mem_file *file_of(lsm_file *f) { return (mem_file *)f; }
-static mem_env *env_of(lsm_env *env) { return env->ctx; }
+static mem_file *file_of(lsm_file *f) {
+  return (mem_file *)f;
+}
+static mem_env *env_of(lsm_env *env) {
+  return env->ctx;
+}
 
 /*------------------------------------------------------------------ nodes */
 
@@ -82,7 +86,9 @@ static void node_free(mem_node *node) {
 
 /* REQUIRES: env->mu. Returns the node when it is to be freed, which is done
 ** without the lock. */
-static mem_node *node_unref(mem_node *node) { return --node->refs == 0 ? node : NULL; }
+static mem_node *node_unref(mem_node *node) {
+  return --node->refs == 0 ? node : NULL;
+}
 
 /* REQUIRES: node->mu. Zeroes what is added. */
 static lsm_rc node_resize(mem_node *node, size_t size) {
@@ -312,7 +318,7 @@ static void locks_cut(mem_node *node, const range_lock *cut) {
       i++;
       continue;
     }
-    bool left = l->from < cut->from, right = l->to > cut->to;
+    bool left = l->from<cut->from, right = l->to> cut->to;
     if (left && right) { /* then no other range of this owner overlaps */
       node->locks[node->lock_count] = *l;
       node->locks[node->lock_count++].from = cut->to;

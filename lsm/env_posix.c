@@ -6,7 +6,7 @@
 ** Locks    none. Byte-range locks belong to the open file where the system
 **          knows that (F_OFD_SETLK), else to the process. */
 #ifndef _WIN32
-#define _GNU_SOURCE /* F_OFD_SETLK, sync_file_range, pwritev */
+#define _GNU_SOURCE       /* F_OFD_SETLK, sync_file_range, pwritev */
 #define _FILE_OFFSET_BITS 64
 #ifdef __APPLE__
 #define _DARWIN_C_SOURCE
@@ -35,8 +35,8 @@ enum {
   FILE_MODE = 0644, /* less the umask */
   DIR_MODE = 0755,
   FIRST_FD = 3,
-  IOV_COUNT = 16,      /* parts for one system call; every POSIX allows 16 */
-  IO_MAX = 1 << 30     /* bytes for one system call; some refuse 2 GB */
+  IOV_COUNT = 16,  /* parts for one system call; every POSIX allows 16 */
+  IO_MAX = 1 << 30 /* bytes for one system call; some refuse 2 GB */
 };
 
 typedef struct posix_file {
@@ -45,7 +45,9 @@ typedef struct posix_file {
   char path[];
 } posix_file;
 
-static posix_file *file_of(lsm_file *f) { return (posix_file *)f; }
+static posix_file *file_of(lsm_file *f) {
+  return (posix_file *)f;
+}
 
 /*----------------------------------------------------------------- errors */
 
@@ -53,8 +55,10 @@ typedef enum intent { TO_OPEN, TO_READ, TO_WRITE } intent;
 
 static lsm_rc rc_of(int err, intent why) {
   switch (err) {
-    case ENOENT: return LSM_NOTFOUND;
-    case ENOMEM: return LSM_NOMEM;
+    case ENOENT:
+      return LSM_NOTFOUND;
+    case ENOMEM:
+      return LSM_NOMEM;
     case ENOSPC:
     case EFBIG:
 #ifdef EDQUOT
@@ -63,8 +67,10 @@ static lsm_rc rc_of(int err, intent why) {
       return LSM_FULL;
     case EACCES:
     case EPERM:
-    case EROFS: return why == TO_WRITE ? LSM_READONLY : LSM_CANTOPEN;
-    default: return why == TO_OPEN ? LSM_CANTOPEN : LSM_IOERR;
+    case EROFS:
+      return why == TO_WRITE ? LSM_READONLY : LSM_CANTOPEN;
+    default:
+      return why == TO_OPEN ? LSM_CANTOPEN : LSM_IOERR;
   }
 }
 
@@ -306,8 +312,8 @@ static lsm_rc posix_rmdir(lsm_env *env, const char *path) {
   return rmdir(path) == 0 ? LSM_OK : fail(TO_WRITE, path, "remove directory");
 }
 
-static lsm_rc posix_list(lsm_env *env, const char *path,
-                         lsm_rc (*fn)(void *arg, const char *name), void *arg) {
+static lsm_rc posix_list(lsm_env *env, const char *path, lsm_rc (*fn)(void *arg, const char *name),
+                         void *arg) {
   (void)env;
   int fd = open_fd(path, O_RDONLY | O_DIRECTORY);
   DIR *dir = fd < 0 ? NULL : fdopendir(fd);

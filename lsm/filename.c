@@ -27,8 +27,7 @@ static size_t format_name(char name[NAME_MAX_LEN], lsm_filetype type, uint64_t n
   if (type == LSM_FILE_CURRENT) n = snprintf(name, NAME_MAX_LEN, "CURRENT");
   for (int i = 0; i < NUMBERED_COUNT; i++) {
     if (numbered[i].type != type) continue;
-    n = snprintf(name, NAME_MAX_LEN, "%0*" PRIu64 "%s", NUMBER_DIGITS, number,
-                 numbered[i].suffix);
+    n = snprintf(name, NAME_MAX_LEN, "%0*" PRIu64 "%s", NUMBER_DIGITS, number, numbered[i].suffix);
   }
   return n > 0 ? (size_t)n : 0;
 }

@@ -28,7 +28,9 @@ static bool is_mine(lsm_mutex *m) {
 }
 
 /* Equal ranks are refused as well as lower ones. */
-static void before_lock(lsm_mutex *m) { assert(held_ranks >> m->rank == 0 && "lock order"); }
+static void before_lock(lsm_mutex *m) {
+  assert(held_ranks >> m->rank == 0 && "lock order");
+}
 
 static void after_lock(lsm_mutex *m) {
   held_ranks |= 1u << m->rank;
@@ -50,10 +52,18 @@ static void before_wait(lsm_mutex *m) {
 
 #else
 
-static void before_lock(lsm_mutex *m) { (void)m; }
-static void after_lock(lsm_mutex *m) { (void)m; }
-static void before_unlock(lsm_mutex *m) { (void)m; }
-static void before_wait(lsm_mutex *m) { (void)m; }
+static void before_lock(lsm_mutex *m) {
+  (void)m;
+}
+static void after_lock(lsm_mutex *m) {
+  (void)m;
+}
+static void before_unlock(lsm_mutex *m) {
+  (void)m;
+}
+static void before_wait(lsm_mutex *m) {
+  (void)m;
+}
 
 #endif
 
@@ -73,7 +83,9 @@ lsm_rc lsm_mutex_init(lsm_mutex *m, lsm_rank rank) {
   return LSM_OK;
 }
 
-void lsm_mutex_fini(lsm_mutex *m) { must(pthread_mutex_destroy(&m->m)); }
+void lsm_mutex_fini(lsm_mutex *m) {
+  must(pthread_mutex_destroy(&m->m));
+}
 
 void lsm_mutex_lock(lsm_mutex *m) {
   before_lock(m);
@@ -109,7 +121,9 @@ lsm_rc lsm_cond_init(lsm_cond *c) {
 #endif
 }
 
-void lsm_cond_fini(lsm_cond *c) { must(pthread_cond_destroy(&c->c)); }
+void lsm_cond_fini(lsm_cond *c) {
+  must(pthread_cond_destroy(&c->c));
+}
 
 void lsm_cond_wait(lsm_cond *c, lsm_mutex *m) {
   before_wait(m);
@@ -137,4 +151,6 @@ void lsm_cond_wait_us(lsm_cond *c, lsm_mutex *m, uint64_t us) {
   after_lock(m);
 }
 
-void lsm_cond_broadcast(lsm_cond *c) { must(pthread_cond_broadcast(&c->c)); }
+void lsm_cond_broadcast(lsm_cond *c) {
+  must(pthread_cond_broadcast(&c->c));
+}
