@@ -212,9 +212,10 @@ lsm_rc lsm_txn_snapshot(lsm_txn *txn, lsm_snapshot **snap);
 ** all marks of the same or a higher number. rollback_to() goes back to mark N
 ** and keeps it; release() forgets N and all above. N = -1 in rollback_to(),
 ** or a mark never made: back to the nearest mark below N, or, when there is
-** none, to the start of the transaction. */
+** none, to the start of the transaction. It can fail only after a prepare,
+** which it has to take back; then nothing has changed. */
 lsm_rc lsm_txn_savepoint(lsm_txn *txn, int n);
-void lsm_txn_rollback_to(lsm_txn *txn, int n);
+lsm_rc lsm_txn_rollback_to(lsm_txn *txn, int n);
 void lsm_txn_release(lsm_txn *txn, int n);
 
 /* True when it has written nothing (or all of it was rolled back). */

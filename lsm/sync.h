@@ -17,6 +17,7 @@ typedef enum lsm_rank {
   LSM_RANK_DB,          /* db.c: everything short-lived in lsm_db */
   LSM_RANK_TABLES,      /* table_cache.c */
   LSM_RANK_CACHE,       /* cache.c: one shard */
+  LSM_RANK_GARBAGE,     /* db.c: numbers of files to remove */
   LSM_RANK_ENV          /* env_mem.c, env_fault.c */
 } lsm_rank;
 

@@ -1,0 +1,223 @@
+/* db_int.h: the inside of lsm_db, shared by the files that make it up:
+**
+**   db.c       open, close, keyspaces, edits of the manifest
+**   recover.c  the log, read back
+**   txn.c      transactions up to the log and the memtable
+**   room.c     rotation, slow-down, stall
+**   snapshot.c snapshots and point reads
+**   cursor.c   scans
+**   output.c   SSTables of a flush or compaction, cut and clipped
+**   flush.c    memtable to level 0
+**   compact.c  plans carried out
+**   sched.c    the background threads
+**   inspect.c  statistics, listings, estimates
+**   verify.c   everything read and checked
+**
+** Locks, in rank order (DESIGN.md tells the story):
+**   log role   a flag under mu: who holds it appends to the log, changes the
+**              active memtable and may rotate both. From prepare to the end
+**              of a transaction, or for one rotation.
+**   apply_mu   held while a batch is merged into the memtable and while a view
+**              of it is taken, so that a view never sees half a batch.
+**   manifest_mu one edit at a time; held across its I/O.
+**   mu         everything else that changes; never held across I/O.
+** The writer role (one open transaction) is a flag under mu too. */
+#ifndef LSM_DB_INT_H
+#define LSM_DB_INT_H
+
+#include "cache.h"
+#include "env.h"
+#include "filename.h"
+#include "manifest.h"
+#include "memtable.h"
+#include "picker.h"
+#include "sync.h"
+#include "table_cache.h"
+#include "version.h"
+#include "wal.h"
+
+/* Level-0 runs at which commits are slowed, and at which they stop. */
+#define LSM_L0_SLOW 8
+#define LSM_L0_STOP 20
+/* A manifest longer than this is written anew. */
+#define LSM_MANIFEST_MAX (4u << 20)
+
+/* Counters; each is added to where it happens. All atomic. */
+typedef struct lsm_counters {
+  _Atomic uint64_t user_bytes, wal_bytes, flush_bytes, compaction_bytes, compaction_read_bytes,
+      manifest_bytes, flushes, compactions, trivial_moves, slowdowns, stalls, stall_us, commits,
+      syncs, gets, scans, snapshots;
+} lsm_counters;
+
+#define LSM_COUNT(db, name, n) \
+  atomic_fetch_add_explicit(&(db)->counters.name, (uint64_t)(n), memory_order_relaxed)
+
+/* What became of a background job, for the writers that depend on it. */
+typedef struct lsm_job_error {
+  lsm_rc rc;
+  char msg[512];
+} lsm_job_error;
+
+struct lsm_db {
+  /* constant after open */
+  lsm_env *env;
+  char *dir;
+  lsm_options opt;
+  lsm_picker_options picker;
+  uint64_t target_file_size;
+  uint8_t store_id[16];
+  lsm_file *lock_file;
+  lsm_cache *cache;
+  lsm_table_cache *tables;
+
+  lsm_read_stats read_stats; /* atomics */
+  lsm_counters counters;     /* atomics */
+
+  lsm_mutex apply_mu;
+  lsm_mutex manifest_mu;
+  lsm_mutex mu;
+  lsm_cond cv; /* anything under mu changed that somebody may wait for */
+
+  /* guarded by mu */
+  bool writer_held; /* a transaction is open */
+  bool log_held;    /* the log role is taken */
+  bool closing;
+  bool threads_started;
+  bool flush_asked; /* somebody wants a failed flush tried again now */
+  uint64_t flush_tries; /* flushes that ended, well or not */
+  bool compact_held; /* a compaction runs, in whatever thread */
+  bool compact_checked; /* nothing is due in this version, or is being looked for */
+  int imm_wal_pins; /* a writer syncs imm_wal: the flusher must not close it */
+  lsm_version *version;
+  lsm_memtable *mem; /* changed under the log role and mu */
+  lsm_memtable *imm; /* being flushed; NULL when none */
+  lsm_wal *imm_wal;
+  uint64_t imm_log;  /* its log's number */
+  uint64_t imm_txid; /* last transaction in it */
+  lsm_buf imm_old_logs; /* u64 numbers: older logs whose content is in imm */
+  uint64_t next_file;
+  uint64_t log;      /* oldest log that is needed */
+  lsm_job_error flush_error;   /* why the last flush failed, or LSM_OK */
+  lsm_job_error compact_error; /* the same of compaction */
+
+  /* guarded by manifest_mu */
+  lsm_manifest *manifest; /* NULL until the first edit */
+  uint64_t manifest_number; /* of the file CURRENT names; 0: not known */
+  uint32_t next_keyspace;
+  uint64_t flushed_txid;
+
+  /* of the log role */
+  lsm_wal *wal;          /* NULL until the first write */
+  uint64_t last_txid;
+  uint64_t log_number;   /* of the active log; 0: none yet */
+  uint32_t log_salt;     /* recovery's: to go on with that log */
+  uint64_t log_end;
+  bool log_undecided;    /* its last record is a PREPARE that was just decided */
+  bool log_decision;
+  uint64_t log_undecided_txid;
+  lsm_buf old_logs;      /* u64 numbers: older logs whose content is in mem */
+  uint64_t slow_debt_us;
+  lsm_memtable *spare;   /* an overlay to reuse */
+
+  /* files that nobody holds any more; guarded by garbage_mu (a leaf) */
+  lsm_mutex garbage_mu;
+  lsm_buf garbage; /* u64 numbers */
+  _Atomic uint64_t garbage_count;
+
+  lsm_thread *flusher, *compactor;
+};
+
+/*------------------------------------------------------------ db.c */
+
+/* A file number never used before. */
+uint64_t lsm_db_new_number(lsm_db *db);
+/* Makes the edit durable and installs the version it leads to. On failure
+** *unknown says that the edit may be on disk all the same: then files it adds
+** must not be removed. REQUIRES: manifest_mu. */
+lsm_rc lsm_db_log_edit(lsm_db *db, lsm_edit *e, bool *unknown);
+lsm_version *lsm_db_version(lsm_db *db); /* the current one, referenced */
+/* Removes files nobody holds. Any thread, no locks held. */
+void lsm_db_purge(lsm_db *db);
+lsm_rc lsm_remove_file(lsm_db *db, lsm_filetype type, uint64_t number);
+bool lsm_interrupted(const lsm_interrupt *intr);
+
+/*------------------------------------------------------- recover.c */
+
+/* Reads the logs into db->mem. REQUIRES: manifest read, nothing running. */
+lsm_rc lsm_recover(lsm_db *db, uint64_t manifest_log);
+
+/*---------------------------------------------------------- room.c */
+
+/* Takes the log role; LSM_BUSY after ten seconds. */
+lsm_rc lsm_log_acquire(lsm_db *db, const lsm_interrupt *intr);
+void lsm_log_release(lsm_db *db);
+/* Opens or creates the log if there is none yet. REQUIRES: log role. */
+lsm_rc lsm_log_ensure(lsm_db *db);
+/* Slows down or stalls, rotates when BYTES more would overfill the memtable.
+** REQUIRES: log role. */
+lsm_rc lsm_make_room(lsm_db *db, size_t bytes, const lsm_interrupt *intr);
+/* Active memtable and log become immutable; fresh ones take over. Waits for
+** an earlier immutable one. REQUIRES: log role, a log. */
+lsm_rc lsm_rotate(lsm_db *db, const lsm_interrupt *intr);
+/* Makes everything in the logs durable. REQUIRES: log role. */
+lsm_rc lsm_log_sync(lsm_db *db);
+/* Waits until no immutable memtable is left, or the flush fails. */
+lsm_rc lsm_wait_flushed(lsm_db *db, const lsm_interrupt *intr);
+
+/*------------------------------------------------------ snapshot.c */
+
+#define LSM_SNAPSHOT_VIEWS 3 /* overlay, active, immutable */
+struct lsm_snapshot {
+  _Atomic uint32_t refs;
+  lsm_db *db;
+  int nviews;
+  lsm_memview views[LSM_SNAPSHOT_VIEWS]; /* newest first */
+  lsm_version *version;
+};
+
+/* overlay may be NULL. Of base (may be NULL: the current state). */
+lsm_rc lsm_snapshot_make(lsm_db *db, const lsm_snapshot *base, lsm_memtable *overlay,
+                         lsm_snapshot **snap);
+/* Looks an internal key up in views and files. */
+lsm_rc lsm_snapshot_get(lsm_snapshot *snap, lsm_slice key, lsm_buf *value);
+
+/*-------------------------------------------------------- output.c */
+
+/* Writes one run of one keyspace: cuts it into files and gives each its part
+** of the range tombstones. */
+typedef struct lsm_output lsm_output;
+lsm_rc lsm_output_new(lsm_db *db, const lsm_keyspace_options *opt, uint32_t keyspace, int level,
+                      uint64_t run, _Atomic uint64_t *bytes, lsm_output **o);
+/* All of the run's range tombstones, before the first point; borrowed. */
+void lsm_output_set_ranges(lsm_output *o, const lsm_rangeset *ranges);
+lsm_rc lsm_output_add(lsm_output *o, lsm_kind kind, lsm_slice key, lsm_slice value);
+/* Completes the last file and adds all files to the edit. */
+lsm_rc lsm_output_finish(lsm_output *o, lsm_edit *e);
+void lsm_output_free(lsm_output *o); /* files not finished into an edit are removed */
+
+/* Removes the files an edit would have added. */
+void lsm_output_discard(lsm_db *db, const lsm_edit *e);
+
+/*--------------------------------------------------------- flush.c */
+
+/* Writes db->imm to level 0. Called by the flusher. */
+lsm_rc lsm_flush_imm(lsm_db *db);
+
+/*------------------------------------------------------- compact.c */
+
+/* Takes the one compaction slot; LSM_INTERRUPT when closing or interrupted. */
+lsm_rc lsm_compact_acquire(lsm_db *db, const lsm_interrupt *intr);
+void lsm_compact_release(lsm_db *db);
+/* The most urgent plan over all keyspaces. */
+lsm_rc lsm_compact_pick(lsm_db *db, bool *found, lsm_plan *plan);
+/* Carries it out. REQUIRES: the slot. */
+lsm_rc lsm_compact_run(lsm_db *db, const lsm_plan *plan, const lsm_interrupt *intr);
+
+/*--------------------------------------------------------- sched.c */
+
+/* Wakes the threads, starting them the first time. */
+lsm_rc lsm_sched_kick(lsm_db *db);
+/* Ends them; a flush that waits is done first. */
+void lsm_sched_stop(lsm_db *db);
+
+#endif

@@ -1,0 +1,169 @@
+/* recover.c: the logs, read back into the memtable on open.
+**
+** Every log from the manifest's on is replayed in the order of its number. A
+** log's header says how far the one before it went. Is that one shorter, then
+** a power loss took its tail, and what came later was never promised either:
+** the later logs are dropped, so that the store stands at one instant.
+**
+** A record that can be taken back (BATCH, PREPARE) waits for the next one: an
+** ABORT drops it, anything else lets it be. A PREPARE at the very end is for
+** the host to decide (opt->resolve).
+** Writes nothing: the first write after open mends the log (room.c). */
+#include "batch.h"
+#include "db_int.h"
+
+typedef struct replay {
+  lsm_db *db;
+  const char *path;
+  lsm_buf pending; /* payload that waits */
+  bool has_pending;
+  lsm_wal_type type; /* of it */
+  uint64_t txid;
+  uint64_t off;
+} replay;
+
+/* Checks a batch as a whole, then writes its entries. */
+static lsm_rc apply_batch(replay *r) {
+  const uint8_t *end = r->pending.data + r->pending.size;
+  lsm_entry e;
+  for (const uint8_t *p = r->pending.data; p < end;) {
+    p = lsm_entry_parse(p, end, &e);
+    if (p == NULL) return lsm_corrupt(r->path, r->off, "malformed batch");
+  }
+  for (const uint8_t *p = r->pending.data; p < end;) {
+    p = lsm_entry_get(p, &e);
+    lsm_rc rc = lsm_memtable_write(r->db->mem, e.kind, e.key, e.value);
+    if (rc != LSM_OK) return rc;
+  }
+  if (r->txid > r->db->last_txid) r->db->last_txid = r->txid;
+  return LSM_OK;
+}
+
+static lsm_rc settle(replay *r) {
+  if (!r->has_pending) return LSM_OK;
+  r->has_pending = false;
+  return apply_batch(r);
+}
+
+static lsm_rc replay_record(void *arg, const lsm_wal_record *rec) {
+  replay *r = arg;
+  lsm_rc rc = LSM_OK;
+  switch (rec->type) {
+    case LSM_WAL_BATCH:
+    case LSM_WAL_PREPARE:
+      rc = settle(r);
+      if (rc == LSM_OK) rc = lsm_buf_set(&r->pending, rec->payload);
+      if (rc != LSM_OK) return rc;
+      r->has_pending = true;
+      r->type = rec->type;
+      r->txid = rec->txid;
+      r->off = rec->off;
+      return LSM_OK;
+    case LSM_WAL_ABORT:
+      if (!r->has_pending || r->txid != rec->txid) {
+        return lsm_corrupt(r->path, rec->off, "ABORT of no transaction");
+      }
+      r->has_pending = false;
+      if (r->txid > r->db->last_txid) r->db->last_txid = r->txid;
+      return LSM_OK;
+    case LSM_WAL_COMMIT:
+      if (!r->has_pending || r->txid != rec->txid) {
+        return lsm_corrupt(r->path, rec->off, "COMMIT of no transaction");
+      }
+      return settle(r);
+    case LSM_WAL_CLOSE: return settle(r);
+  }
+  return lsm_corrupt(r->path, rec->off, "unknown record");
+}
+
+/* What is left waiting at the end of the last log. */
+static lsm_rc settle_last(replay *r) {
+  if (!r->has_pending) return LSM_OK;
+  if (r->type == LSM_WAL_BATCH) return settle(r);
+  lsm_db *db = r->db;
+  bool committed = false;
+  if (db->opt.resolve != NULL) {
+    lsm_rc rc = db->opt.resolve(db->opt.resolve_arg, r->txid, &committed);
+    if (rc != LSM_OK) return rc;
+  }
+  db->log_undecided = true; /* the log learns of it with the next write */
+  db->log_decision = committed;
+  db->log_undecided_txid = r->txid;
+  if (r->txid > db->last_txid) db->last_txid = r->txid;
+  if (committed) return settle(r);
+  r->has_pending = false;
+  return LSM_OK;
+}
+
+/* Numbers of the logs that count, in order; the others are removed. */
+static lsm_rc select_logs(lsm_db *db, uint64_t first, lsm_buf *logs) {
+  lsm_rc rc = LSM_OK;
+  for (size_t i = 0; i < db->old_logs.size && rc == LSM_OK; i += 8) {
+    uint64_t number = lsm_get_u64(db->old_logs.data + i);
+    if (number >= first) {
+      rc = lsm_buf_put_u64(logs, number);
+    } else if (!db->opt.read_only) {
+      (void)lsm_remove_file(db, LSM_FILE_WAL, number); /* else next time */
+    }
+  }
+  lsm_buf_clear(&db->old_logs);
+  return rc;
+}
+
+/* The header of a log: a replay that ends before the first record. */
+static lsm_rc read_header(lsm_db *db, uint64_t number, lsm_wal_info *info) {
+  char *path = lsm_filename_new(db->dir, LSM_FILE_WAL, number);
+  if (path == NULL) return lsm_nomem();
+  lsm_rc rc = lsm_wal_replay(db->env, path, db->store_id, number, 1, NULL, NULL, info);
+  lsm_free(path);
+  return rc;
+}
+
+static lsm_rc replay_log(lsm_db *db, replay *r, uint64_t number, uint64_t limit,
+                         lsm_wal_info *info) {
+  char *path = lsm_filename_new(db->dir, LSM_FILE_WAL, number);
+  if (path == NULL) return lsm_nomem();
+  r->path = path;
+  lsm_rc rc = lsm_wal_replay(db->env, path, db->store_id, number, limit, replay_record, r, info);
+  r->path = NULL;
+  lsm_free(path);
+  return rc;
+}
+
+lsm_rc lsm_recover(lsm_db *db, uint64_t manifest_log) {
+  lsm_buf logs = {0};
+  replay r = {0};
+  lsm_wal_info info = {0}, next = {0};
+  r.db = db;
+  lsm_rc rc = select_logs(db, manifest_log, &logs);
+  for (size_t i = 0; i < logs.size && rc == LSM_OK; i += 8) {
+    uint64_t number = lsm_get_u64(logs.data + i);
+    bool last = i + 8 == logs.size;
+    uint64_t limit = 0;
+    if (!last) {
+      rc = read_header(db, lsm_get_u64(logs.data + i + 8), &next);
+      if (rc != LSM_OK) break;
+      /* A log whose header was lost, or that follows another log than this
+      ** one (whose removal was lost), says nothing of this one's end. */
+      if (!next.empty && next.prev.number == number) limit = next.prev.end;
+    }
+    rc = replay_log(db, &r, number, limit, &info);
+    if (rc != LSM_OK) break;
+    if (info.empty) continue; /* its commits never reached the disk */
+    rc = lsm_buf_put_u64(&db->old_logs, number);
+    db->log_number = number;
+    db->log_salt = info.salt;
+    db->log_end = info.end;
+    if (limit != 0 && info.end < limit) break; /* what follows is dropped */
+  }
+  if (rc == LSM_OK) {
+    /* The message of a malformed batch needs a name even now. */
+    r.path = db->dir;
+    rc = settle_last(&r);
+  }
+  /* The last one goes on as the active log; the others are in mem with it. */
+  if (rc == LSM_OK && db->old_logs.size >= 8) db->old_logs.size -= 8;
+  lsm_buf_fini(&r.pending);
+  lsm_buf_fini(&logs);
+  return rc;
+}

@@ -1,0 +1,261 @@
+/* room.c: making room for a write: the log role, rotation of log and memtable,
+** slowing writers down, stalling them.
+**
+** Slow early and a little, stop late: from LSM_L0_SLOW runs in level 0 on each
+** batch is delayed in proportion to its bytes, more with each further run;
+** at LSM_L0_STOP runs, or with both memtables full, commits wait. */
+#include "db_int.h"
+
+#define WAIT_US 20000u             /* between looks at the interrupt function */
+#define LOG_ROLE_WAIT_US 10000000u /* for the log role, before LSM_BUSY */
+#define SLOW_BYTES_PER_US 64u      /* pace at the first step of slow-down */
+#define SLOW_MAX_US 20000u         /* longest delay of one commit */
+#define SLOW_MIN_US 1000u          /* shorter ones are saved up */
+
+lsm_rc lsm_log_acquire(lsm_db *db, const lsm_interrupt *intr) {
+  lsm_rc rc = LSM_OK;
+  uint64_t deadline = 0;
+  lsm_mutex_lock(&db->mu);
+  while (db->log_held) {
+    uint64_t now = db->env->now_us(db->env);
+    if (deadline == 0) deadline = now + LOG_ROLE_WAIT_US;
+    if (now >= deadline) {
+      rc = lsm_fail(LSM_BUSY, "%s: another transaction is being committed", db->dir);
+      break;
+    }
+    lsm_cond_wait_us(&db->cv, &db->mu, WAIT_US);
+    lsm_mutex_unlock(&db->mu);
+    bool stop = lsm_interrupted(intr);
+    lsm_mutex_lock(&db->mu);
+    if (stop) {
+      rc = lsm_fail(LSM_INTERRUPT, "interrupted");
+      break;
+    }
+  }
+  if (rc == LSM_OK) db->log_held = true;
+  lsm_mutex_unlock(&db->mu);
+  return rc;
+}
+
+void lsm_log_release(lsm_db *db) {
+  lsm_mutex_lock(&db->mu);
+  db->log_held = false;
+  lsm_cond_broadcast(&db->cv);
+  lsm_mutex_unlock(&db->mu);
+}
+
+/*---------------------------------------------------------------- the log */
+
+/* Makes older logs, whose content is in the active memtable, durable. They
+** come from a process that crashed; what it had synced is not known. */
+static lsm_rc sync_old_logs(lsm_db *db) {
+  lsm_rc rc = LSM_OK;
+  for (size_t i = 0; i < db->old_logs.size && rc == LSM_OK; i += 8) {
+    lsm_file *f = NULL;
+    lsm_buf path = {0};
+    rc = lsm_filename(&path, db->dir, LSM_FILE_WAL, lsm_get_u64(db->old_logs.data + i));
+    if (rc == LSM_OK) rc = db->env->open(db->env, (const char *)path.data, LSM_OPEN_WRITE, &f);
+    if (rc == LSM_OK) rc = lsm_file_sync(f);
+    lsm_file_close(f);
+    lsm_buf_fini(&path);
+  }
+  return rc;
+}
+
+/* A new log file, empty. *wal NULL on failure. */
+static lsm_rc new_log(lsm_db *db, lsm_wal_prev prev, uint64_t *number, lsm_wal **wal) {
+  uint32_t salt = 0;
+  *wal = NULL;
+  *number = lsm_db_new_number(db);
+  lsm_rc rc = db->env->random(db->env, &salt, sizeof(salt));
+  if (rc != LSM_OK) return rc;
+  char *path = lsm_filename_new(db->dir, LSM_FILE_WAL, *number);
+  if (path == NULL) return lsm_nomem();
+  rc = lsm_wal_create(db->env, path, db->store_id, *number, salt, prev, wal);
+  lsm_free(path);
+  if (rc == LSM_OK) LSM_COUNT(db, wal_bytes, lsm_wal_end(*wal));
+  return rc;
+}
+
+lsm_rc lsm_log_ensure(lsm_db *db) {
+  if (db->wal != NULL) return LSM_OK;
+  lsm_wal *wal = NULL;
+  lsm_rc rc = sync_old_logs(db);
+  if (rc != LSM_OK) return rc;
+  if (db->log_number == 0) {
+    lsm_wal_prev none = {0, 0};
+    uint64_t number;
+    rc = new_log(db, none, &number, &wal);
+    if (rc == LSM_OK) db->log_number = number;
+  } else {
+    char *path = lsm_filename_new(db->dir, LSM_FILE_WAL, db->log_number);
+    if (path == NULL) return lsm_nomem();
+    rc = lsm_wal_reopen(db->env, path, db->log_number, db->log_salt, db->log_end, &wal);
+    lsm_free(path);
+  }
+  if (rc == LSM_OK && db->log_undecided) {
+    rc = lsm_wal_append(wal, db->log_decision ? LSM_WAL_COMMIT : LSM_WAL_ABORT,
+                        db->log_undecided_txid, NULL, 0);
+    if (rc == LSM_OK) db->log_undecided = false;
+  }
+  if (rc != LSM_OK) {
+    lsm_wal_close(wal);
+    return rc;
+  }
+  db->wal = wal;
+  return LSM_OK;
+}
+
+lsm_rc lsm_log_sync(lsm_db *db) {
+  lsm_rc rc = LSM_OK;
+  lsm_mutex_lock(&db->mu);
+  lsm_wal *older = db->imm != NULL ? db->imm_wal : NULL;
+  bool need = older != NULL && (lsm_wal_is_broken(older) ||
+                                lsm_wal_synced(older) < lsm_wal_end(older));
+  if (need) db->imm_wal_pins++;
+  lsm_mutex_unlock(&db->mu);
+  if (need) {
+    rc = lsm_wal_is_broken(older) ? LSM_IOERR : lsm_wal_sync(older);
+    LSM_COUNT(db, syncs, 1);
+    lsm_mutex_lock(&db->mu);
+    db->imm_wal_pins--;
+    lsm_cond_broadcast(&db->cv);
+    lsm_mutex_unlock(&db->mu);
+    /* What the log cannot promise any more, the flushed table can. */
+    if (rc != LSM_OK) rc = lsm_wait_flushed(db, NULL);
+  }
+  if (rc == LSM_OK && db->wal != NULL) {
+    rc = lsm_wal_sync(db->wal);
+    LSM_COUNT(db, syncs, 1);
+  }
+  return rc;
+}
+
+/*--------------------------------------------------------------- rotation */
+
+/* A background failure, as this thread's own. REQUIRES: mu. */
+static lsm_rc job_error(const lsm_job_error *e) {
+  return e->rc == LSM_OK ? LSM_OK : lsm_fail(e->rc, "%s", e->msg);
+}
+
+lsm_rc lsm_wait_flushed(lsm_db *db, const lsm_interrupt *intr) {
+  lsm_rc rc = LSM_OK;
+  lsm_mutex_lock(&db->mu);
+  /* An old failure counts only if it happens again: its cause may be gone. */
+  uint64_t tries = db->flush_tries;
+  db->flush_asked = true;
+  lsm_cond_broadcast(&db->cv);
+  while (db->imm != NULL && rc == LSM_OK) {
+    if (db->flush_tries > tries) {
+      rc = job_error(&db->flush_error);
+      if (rc != LSM_OK) break;
+    }
+    lsm_cond_wait_us(&db->cv, &db->mu, WAIT_US);
+    lsm_mutex_unlock(&db->mu);
+    if (lsm_interrupted(intr)) rc = lsm_fail(LSM_INTERRUPT, "interrupted");
+    lsm_mutex_lock(&db->mu);
+  }
+  lsm_mutex_unlock(&db->mu);
+  return rc;
+}
+
+lsm_rc lsm_rotate(lsm_db *db, const lsm_interrupt *intr) {
+  lsm_memtable *mem = NULL;
+  lsm_wal *wal = NULL;
+  uint64_t number = 0;
+  lsm_rc rc = lsm_wait_flushed(db, intr);
+  if (rc != LSM_OK) return rc;
+  lsm_wal_prev prev = {db->log_number, lsm_wal_end(db->wal)};
+  rc = lsm_memtable_new(&mem);
+  if (rc == LSM_OK) rc = new_log(db, prev, &number, &wal);
+  if (rc != LSM_OK) {
+    lsm_memtable_unref(mem);
+    return rc;
+  }
+  lsm_mutex_lock(&db->apply_mu);
+  lsm_mutex_lock(&db->mu);
+  db->imm = db->mem;
+  db->imm_wal = db->wal;
+  db->imm_log = db->log_number;
+  db->imm_txid = db->last_txid;
+  db->imm_old_logs = db->old_logs; /* empty till now: the last flush took them */
+  memset(&db->old_logs, 0, sizeof(db->old_logs));
+  db->mem = mem;
+  db->wal = wal;
+  db->log_number = number;
+  lsm_mutex_unlock(&db->mu);
+  lsm_mutex_unlock(&db->apply_mu);
+  return lsm_sched_kick(db);
+}
+
+/*----------------------------------------------------- slow-down and stall */
+
+/* Most level-0 runs of any leveled keyspace; a tiered one is measured against
+** what its policy keeps. REQUIRES: mu. */
+static int l0_pressure(lsm_db *db) {
+  int most = 0;
+  for (size_t t = 0; t < db->version->count; t++) {
+    const lsm_tree *tree = db->version->trees[t];
+    int runs = 0;
+    for (size_t i = 0; i < tree->levels[0].count; i += lsm_run_length(&tree->levels[0], i)) runs++;
+    if (tree->opt.compaction == LSM_TIERED) runs -= db->picker.max_runs - db->picker.l0_trigger;
+    if (runs > most) most = runs;
+  }
+  return most;
+}
+
+/* Delays this batch a little when compaction is behind. */
+static void slow_down(lsm_db *db, size_t bytes, int runs) {
+  uint64_t us = bytes / SLOW_BYTES_PER_US * (uint64_t)(runs - LSM_L0_SLOW + 1);
+  db->slow_debt_us += us;
+  if (db->slow_debt_us < SLOW_MIN_US) return;
+  us = db->slow_debt_us < SLOW_MAX_US ? db->slow_debt_us : SLOW_MAX_US;
+  db->slow_debt_us = 0;
+  db->env->sleep_us(db->env, us);
+  LSM_COUNT(db, slowdowns, 1);
+  LSM_COUNT(db, stall_us, us);
+}
+
+/* Waits while level 0 is over its limit. */
+static lsm_rc stall(lsm_db *db, const lsm_interrupt *intr) {
+  lsm_rc rc = LSM_OK;
+  uint64_t start = db->env->now_us(db->env);
+  lsm_mutex_lock(&db->mu);
+  while (rc == LSM_OK && l0_pressure(db) >= LSM_L0_STOP) {
+    rc = job_error(&db->compact_error);
+    if (rc != LSM_OK) break;
+    lsm_cond_wait_us(&db->cv, &db->mu, WAIT_US);
+    lsm_mutex_unlock(&db->mu);
+    if (lsm_interrupted(intr)) rc = lsm_fail(LSM_INTERRUPT, "interrupted");
+    lsm_mutex_lock(&db->mu);
+  }
+  lsm_mutex_unlock(&db->mu);
+  LSM_COUNT(db, stalls, 1);
+  LSM_COUNT(db, stall_us, db->env->now_us(db->env) - start);
+  return rc;
+}
+
+lsm_rc lsm_make_room(lsm_db *db, size_t bytes, const lsm_interrupt *intr) {
+  lsm_rc rc = lsm_log_ensure(db);
+  if (rc != LSM_OK) return rc;
+  lsm_mutex_lock(&db->mu);
+  int runs = l0_pressure(db);
+  bool waiting = db->imm != NULL;
+  lsm_mutex_unlock(&db->mu);
+  if (runs >= LSM_L0_STOP) {
+    rc = stall(db, intr);
+    if (rc != LSM_OK) return rc;
+  } else if (runs >= LSM_L0_SLOW) {
+    slow_down(db, bytes, runs);
+  }
+  bool full = !lsm_memtable_is_empty(db->mem) &&
+              lsm_memtable_used(db->mem) + bytes > db->opt.memtable_size;
+  if (!full && !lsm_wal_is_broken(db->wal)) return LSM_OK;
+  uint64_t start = db->env->now_us(db->env);
+  rc = lsm_rotate(db, intr);
+  if (waiting) {
+    LSM_COUNT(db, stalls, 1);
+    LSM_COUNT(db, stall_us, db->env->now_us(db->env) - start);
+  }
+  return rc;
+}

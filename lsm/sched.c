@@ -1,0 +1,167 @@
+/* sched.c: the two background threads of a store.
+**
+** The flusher writes immutable memtables, the compactor carries out plans;
+** apart, so that a flush never waits behind a compaction. Both start with the
+** first flush. A job that fails leaves its reason where writers that depend on
+** it find it, and is tried again after a pause that grows; a flush also as soon
+** as a writer asks. Success clears the reason. */
+#include "db_int.h"
+
+#define RETRY_US 250000u      /* pause after a first failure; doubles */
+#define RETRY_MAX_US 8000000u /* up to this */
+#define IDLE_US 5000000u      /* longest sleep; wakes are by cv */
+
+/* Keeps this thread's last message. REQUIRES: mu. */
+static void note_error(lsm_job_error *e, lsm_rc rc) {
+  e->rc = rc;
+  e->msg[0] = 0;
+  if (rc == LSM_OK) return;
+  const char *msg = lsm_errmsg();
+  size_t n = strlen(msg);
+  if (n >= sizeof(e->msg)) n = sizeof(e->msg) - 1;
+  memcpy(e->msg, msg, n);
+  e->msg[n] = 0;
+}
+
+/* The pause after a failure, or none after a success. */
+static uint64_t next_pause(lsm_rc rc, uint64_t pause) {
+  if (rc == LSM_OK) return 0;
+  if (pause == 0) return RETRY_US;
+  return pause < RETRY_MAX_US ? 2 * pause : pause;
+}
+
+static void flusher_main(void *arg) {
+  lsm_db *db = arg;
+  uint64_t pause = 0, until = 0;
+  lsm_mutex_lock(&db->mu);
+  for (;;) {
+    if (db->imm == NULL || (db->closing && pause != 0)) {
+      if (db->closing) break; /* what could not be flushed is in the log */
+      lsm_cond_wait_us(&db->cv, &db->mu, IDLE_US);
+      continue;
+    }
+    uint64_t now = db->env->now_us(db->env);
+    if (pause != 0 && !db->flush_asked && now < until) {
+      lsm_cond_wait_us(&db->cv, &db->mu, until - now);
+      continue;
+    }
+    db->flush_asked = false;
+    lsm_mutex_unlock(&db->mu);
+    lsm_rc rc = lsm_flush_imm(db);
+    lsm_mutex_lock(&db->mu);
+    note_error(&db->flush_error, rc);
+    db->flush_tries++;
+    lsm_cond_broadcast(&db->cv);
+    pause = next_pause(rc, pause);
+    until = db->env->now_us(db->env) + pause;
+  }
+  lsm_mutex_unlock(&db->mu);
+}
+
+/* Looks for work and does it. compact_checked is set before the look, so that
+** an edit that comes meanwhile, and clears it, is not overlooked. */
+static lsm_rc compact_once(lsm_db *db) {
+  lsm_plan plan;
+  bool found = false;
+  memset(&plan, 0, sizeof(plan));
+  lsm_rc rc = lsm_compact_acquire(db, NULL);
+  if (rc != LSM_OK) return rc;
+  lsm_mutex_lock(&db->mu);
+  db->compact_checked = true;
+  lsm_mutex_unlock(&db->mu);
+  rc = lsm_compact_pick(db, &found, &plan);
+  if (rc == LSM_OK && found) rc = lsm_compact_run(db, &plan, NULL);
+  if (found) lsm_plan_fini(&plan);
+  if (rc != LSM_OK || found) {
+    lsm_mutex_lock(&db->mu);
+    db->compact_checked = false;
+    lsm_mutex_unlock(&db->mu);
+  }
+  lsm_compact_release(db);
+  return rc;
+}
+
+static void compactor_main(void *arg) {
+  lsm_db *db = arg;
+  uint64_t pause = 0, until = 0;
+  lsm_mutex_lock(&db->mu);
+  while (!db->closing) {
+    uint64_t now = db->env->now_us(db->env);
+    if (db->compact_checked || now < until) {
+      lsm_cond_wait_us(&db->cv, &db->mu, now < until ? until - now : IDLE_US);
+      continue;
+    }
+    lsm_mutex_unlock(&db->mu);
+    lsm_rc rc = compact_once(db);
+    lsm_mutex_lock(&db->mu);
+    note_error(&db->compact_error, rc == LSM_INTERRUPT ? LSM_OK : rc);
+    lsm_cond_broadcast(&db->cv);
+    pause = next_pause(rc, pause);
+    until = pause == 0 ? 0 : db->env->now_us(db->env) + pause;
+  }
+  lsm_mutex_unlock(&db->mu);
+}
+
+lsm_rc lsm_sched_kick(lsm_db *db) {
+  lsm_mutex_lock(&db->mu);
+  bool start = !db->threads_started && !db->closing;
+  if (start) db->threads_started = true;
+  lsm_cond_broadcast(&db->cv);
+  lsm_mutex_unlock(&db->mu);
+  if (!start) return LSM_OK;
+  lsm_thread *flusher = NULL, *compactor = NULL;
+  lsm_rc rc = db->env->thread_start(db->env, flusher_main, db, &flusher);
+  if (rc == LSM_OK) rc = db->env->thread_start(db->env, compactor_main, db, &compactor);
+  lsm_mutex_lock(&db->mu);
+  db->flusher = flusher;
+  db->compactor = compactor;
+  if (flusher == NULL || compactor == NULL) note_error(&db->flush_error, rc);
+  lsm_mutex_unlock(&db->mu);
+  return rc;
+}
+
+void lsm_sched_stop(lsm_db *db) {
+  lsm_mutex_lock(&db->mu);
+  db->closing = true;
+  lsm_cond_broadcast(&db->cv);
+  lsm_thread *flusher = db->flusher, *compactor = db->compactor;
+  db->flusher = db->compactor = NULL;
+  lsm_mutex_unlock(&db->mu);
+  if (flusher != NULL) db->env->thread_join(db->env, flusher);
+  if (compactor != NULL) db->env->thread_join(db->env, compactor);
+}
+
+/*---------------------------------------------------------------- by hand */
+
+lsm_rc lsm_flush(lsm_db *db, const lsm_interrupt *intr) {
+  if (db->opt.read_only) return lsm_fail(LSM_READONLY, "%s: opened read-only", db->dir);
+  lsm_rc rc = lsm_log_acquire(db, intr);
+  if (rc != LSM_OK) return rc;
+  if (!lsm_memtable_is_empty(db->mem)) {
+    rc = lsm_log_ensure(db);
+    if (rc == LSM_OK) rc = lsm_rotate(db, intr);
+  }
+  lsm_log_release(db);
+  if (rc == LSM_OK) rc = lsm_wait_flushed(db, intr);
+  return rc;
+}
+
+lsm_rc lsm_wait_idle(lsm_db *db, const lsm_interrupt *intr) {
+  lsm_rc rc = lsm_wait_flushed(db, intr);
+  if (rc == LSM_OK) rc = lsm_sched_kick(db);
+  lsm_mutex_lock(&db->mu);
+  while (rc == LSM_OK && !(db->compact_checked && !db->compact_held && db->imm == NULL)) {
+    const lsm_job_error *e = &db->flush_error;
+    if (e->rc == LSM_OK) e = &db->compact_error;
+    if (e->rc != LSM_OK) {
+      rc = lsm_fail(e->rc, "%s", e->msg);
+      break;
+    }
+    lsm_cond_wait_us(&db->cv, &db->mu, 20000);
+    lsm_mutex_unlock(&db->mu);
+    if (lsm_interrupted(intr)) rc = lsm_fail(LSM_INTERRUPT, "interrupted");
+    lsm_mutex_lock(&db->mu);
+  }
+  lsm_mutex_unlock(&db->mu);
+  return rc;
+}

@@ -1,0 +1,138 @@
+/* snapshot.c: one instant of the store, and point reads in it.
+**
+** A snapshot is a few memtable views and a version: immutability does the
+** rest. Reads go from newest to oldest; within a source a point beats the
+** source's range tombstones, and either ends the search. */
+#include "db_int.h"
+
+lsm_rc lsm_snapshot_make(lsm_db *db, const lsm_snapshot *base, lsm_memtable *overlay,
+                         lsm_snapshot **snap) {
+  *snap = NULL;
+  lsm_snapshot *s = lsm_calloc(sizeof(*s));
+  if (s == NULL) return lsm_nomem();
+  atomic_init(&s->refs, 1);
+  s->db = db;
+  if (overlay != NULL && !lsm_memtable_is_empty(overlay)) {
+    s->views[s->nviews++] = lsm_memtable_view(overlay);
+  }
+  if (base != NULL) {
+    for (int i = 0; i < base->nviews; i++) s->views[s->nviews++] = lsm_memview_ref(&base->views[i]);
+    s->version = lsm_version_ref(base->version);
+  } else {
+    lsm_mutex_lock(&db->apply_mu);
+    lsm_mutex_lock(&db->mu);
+    if (!lsm_memtable_is_empty(db->mem)) s->views[s->nviews++] = lsm_memtable_view(db->mem);
+    if (db->imm != NULL) s->views[s->nviews++] = lsm_memtable_view(db->imm);
+    s->version = lsm_version_ref(db->version);
+    lsm_mutex_unlock(&db->mu);
+    lsm_mutex_unlock(&db->apply_mu);
+  }
+  LSM_COUNT(db, snapshots, 1);
+  *snap = s;
+  return LSM_OK;
+}
+
+lsm_rc lsm_snapshot_acquire(lsm_db *db, lsm_snapshot **snap) {
+  return lsm_snapshot_make(db, NULL, NULL, snap);
+}
+
+lsm_snapshot *lsm_snapshot_ref(lsm_snapshot *s) {
+  atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed);
+  return s;
+}
+
+void lsm_snapshot_release(lsm_snapshot *s) {
+  if (s == NULL || atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) != 1) return;
+  lsm_db *db = s->db;
+  for (int i = 0; i < s->nviews; i++) lsm_memview_release(&s->views[i]);
+  lsm_version_unref(s->version);
+  lsm_free(s);
+  atomic_fetch_sub_explicit(&db->counters.snapshots, 1, memory_order_relaxed);
+  lsm_db_purge(db);
+}
+
+/*------------------------------------------------------------ point reads */
+
+/* Asks one file. *done: the answer is final, rc says it. */
+static lsm_rc get_in_file(lsm_db *db, const lsm_filemeta *f, lsm_slice key, uint64_t hash,
+                          lsm_buf *value, bool *done) {
+  lsm_sst *sst = NULL;
+  lsm_block *pin = NULL;
+  lsm_kind kind;
+  lsm_slice found;
+  lsm_rc rc = lsm_table_cache_get(db->tables, f, &sst);
+  if (rc != LSM_OK) {
+    *done = true;
+    return rc;
+  }
+  rc = lsm_sst_get(sst, key, hash, &kind, &found, &pin);
+  if (rc == LSM_OK) {
+    *done = true;
+    rc = kind == LSM_KIND_PUT ? lsm_buf_set(value, found) : LSM_NOTFOUND;
+  } else if (rc == LSM_NOTFOUND) {
+    *done = f->ranges > 0 && lsm_rangeset_find(lsm_sst_ranges(sst), key) != NULL;
+  } else {
+    *done = true;
+  }
+  lsm_block_unpin(db->cache, pin);
+  lsm_table_cache_unpin(db->tables, sst);
+  return rc;
+}
+
+/* Asks the one file of a sorted run that may have key, if any. */
+static lsm_rc get_in_run(lsm_db *db, lsm_filemeta *const *files, size_t count, lsm_slice key,
+                         uint64_t hash, lsm_buf *value, bool *done) {
+  size_t i = lsm_files_find(files, count, key);
+  if (i == count || !lsm_filemeta_contains(files[i], key)) return LSM_NOTFOUND;
+  return get_in_file(db, files[i], key, hash, value, done);
+}
+
+static lsm_rc get_in_tree(lsm_db *db, const lsm_tree *t, lsm_slice key, lsm_buf *value) {
+  uint64_t hash = lsm_hash64(key, 0);
+  bool done = false;
+  lsm_rc rc;
+  const lsm_level *l0 = &t->levels[0];
+  for (size_t i = 0; i < l0->count;) {
+    size_t n = lsm_run_length(l0, i);
+    rc = get_in_run(db, l0->files + i, n, key, hash, value, &done);
+    if (done) return rc;
+    i += n;
+  }
+  for (int l = 1; l < LSM_MAX_LEVELS; l++) {
+    const lsm_level *level = &t->levels[l];
+    if (level->count == 0) continue;
+    rc = get_in_run(db, level->files, level->count, key, hash, value, &done);
+    if (done) return rc;
+  }
+  return LSM_NOTFOUND;
+}
+
+lsm_rc lsm_snapshot_get(lsm_snapshot *s, lsm_slice key, lsm_buf *value) {
+  LSM_COUNT(s->db, gets, 1);
+  for (int i = 0; i < s->nviews; i++) {
+    lsm_kind kind;
+    lsm_slice found;
+    bool covered = false;
+    lsm_rc rc = lsm_memview_get(&s->views[i], key, &kind, &found, &covered);
+    if (rc == LSM_OK) return kind == LSM_KIND_PUT ? lsm_buf_set(value, found) : LSM_NOTFOUND;
+    if (rc != LSM_NOTFOUND || covered) return rc;
+  }
+  uint32_t keyspace;
+  (void)lsm_prefix_get(key, &keyspace);
+  const lsm_tree *t = lsm_version_tree(s->version, keyspace);
+  return t == NULL ? LSM_NOTFOUND : get_in_tree(s->db, t, key, value);
+}
+
+/* An internal key on the stack when it is short. */
+#define SHORT_KEY 256
+
+lsm_rc lsm_get(lsm_snapshot *s, uint32_t keyspace, lsm_slice key, lsm_buf *value) {
+  uint8_t small[SHORT_KEY + LSM_PREFIX_MAX];
+  uint8_t *p = key.size <= SHORT_KEY ? small : lsm_malloc(key.size + LSM_PREFIX_MAX);
+  if (p == NULL) return lsm_nomem();
+  size_t n = lsm_prefix_put(p, keyspace);
+  if (key.size > 0) memcpy(p + n, key.data, key.size);
+  lsm_rc rc = lsm_snapshot_get(s, lsm_slice_of(p, n + key.size), value);
+  if (p != small) lsm_free(p);
+  return rc;
+}
