@@ -1,18 +1,24 @@
 /* picker.h: what to compact next. Pure functions from a tree to a plan.
 **
-** Leveled. Level 0 is due when it has l0_trigger runs; level n >= 1 when its
-** bytes exceed base_level_bytes * multiplier^(n-1). The most overdue level
-** wins. From level 0 all runs go, with what they overlap in level 1; from
-** level n the file after the level's compact_key, with what it overlaps in
-** n+1. A file that overlaps nothing below is moved, not rewritten. A file of
-** which at least half the entries are tombstones is due as well, at score 1.
-** A level-0 merge takes all of level 0, so older and newer versions of a key
-** never swap places.
+** Leveled. Level 0 is due when it has l0_trigger runs, or twice the bytes of
+** level 1's target; level n >= 1 when its bytes reach base_level_bytes *
+** multiplier^(n-1). The most overdue level wins. From level 0 all runs go, with
+** what they overlap in level 1 and with the small files beside it, so that a
+** keyspace of few rows does not become many files; from level n the file after
+** the level's compact_key, with what it overlaps in n+1. A file that overlaps
+** nothing there (and no other run of level 0) is moved, not rewritten. A file
+** of which at least two thirds are tombstones is due as well, at score 1: it
+** goes down, and where nothing older lies below it, it is rewritten in place,
+** without them. (Half would be too eager: an index whose rows are updated gets
+** one tombstone for each new entry, and every flush would go down to the last
+** level.) A level-0 merge takes all of level 0, so older and newer versions of
+** a key never swap places.
 **
 ** Tiered. Runs (all in level 0) form tiers by size; when l0_trigger adjacent
 ** runs are within a factor of size_ratio of each other they are merged into
 ** one. More than max_runs in all: the cheapest adjacent ones are merged. A run
-** at least half tombstones is merged with the next older. Only neighbours in
+** of tombstones, as above, is merged with the next older, or rewritten alone
+** where nothing older overlaps it. Only neighbours in
 ** age are merged. (O'Neil et al. 1996; Lakshman and Malik 2010.) */
 #ifndef LSM_PICKER_H
 #define LSM_PICKER_H

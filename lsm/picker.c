@@ -1,0 +1,470 @@
+/* picker.c: which files to merge next.
+**
+** Owns:  nothing; a plan holds references to its files.
+** Holds: what makes a plan safe, whatever the policy:
+**        (1) no entry passes an older or newer one of its key: the inputs are
+**            neighbours in age over the keys they span. From level 0 that is
+**            all of it (a file that overlaps no other run may go alone); from
+**            level n one file, since files of a level share no key;
+**        (2) the output fits its level: every file there that meets the span
+**            (hull) of the inputs is an input;
+**        (3) below holds every file that is older than the inputs and meets
+**            their hull: what gc must know before it drops a tombstone;
+**        and what makes picking end:
+**        (4) a plan lowers the number of runs in level 0, or moves bytes to a
+**            deeper level, or rewrites in place a file below which nothing
+**            lies, which leaves it without tombstones. The last level has no
+**            size to exceed. */
+#include "picker.h"
+
+#define LAST_LEVEL (LSM_MAX_LEVELS - 1)
+
+/* Tiered: how many runs are looked at, newest first. Never so many in
+** practice: from max_runs on the number is brought down. */
+#define RUNS_SEEN 64
+
+/*----------------------------------------------------------------- plans */
+
+/* The keys that some files span. */
+typedef struct hull {
+  lsm_slice lo, hi; /* NULL data: no file yet */
+  bool open;        /* hi is not in it */
+} hull;
+
+static void hull_add(hull *h, const lsm_filemeta *f) {
+  if (h->lo.data == NULL || lsm_slice_cmp(f->smallest, h->lo) < 0) h->lo = f->smallest;
+  int c = h->hi.data == NULL ? 1 : lsm_slice_cmp(f->largest, h->hi);
+  if (c > 0) h->open = f->largest_open;
+  if (c >= 0) {
+    h->hi = f->largest;
+    h->open = h->open && f->largest_open;
+  }
+}
+
+static bool hull_meets(const hull *h, const lsm_filemeta *f) {
+  return h->hi.data != NULL && lsm_filemeta_overlaps(f, h->lo, h->hi, h->open);
+}
+
+static hull hull_of(const lsm_plan *plan) {
+  hull h = {LSM_SLICE_NULL, LSM_SLICE_NULL, false};
+  for (size_t i = 0; i < plan->ninputs; i++) hull_add(&h, plan->inputs[i]);
+  return h;
+}
+
+static size_t file_count(const lsm_tree *t) {
+  size_t n = 0;
+  for (int l = 0; l < LSM_MAX_LEVELS; l++) n += t->levels[l].count;
+  return n;
+}
+
+/* An empty plan with room for every file of the tree. */
+static lsm_rc plan_begin(const lsm_tree *t, int source, int output, lsm_plan *plan) {
+  size_t room = (file_count(t) + 1) * sizeof(lsm_filemeta *);
+  plan->keyspace = t->keyspace;
+  plan->source_level = source;
+  plan->output_level = output;
+  plan->inputs = lsm_malloc(room);
+  plan->below = lsm_malloc(room);
+  return plan->inputs == NULL || plan->below == NULL ? lsm_nomem() : LSM_OK;
+}
+
+static void add_input(lsm_plan *plan, lsm_filemeta *f) {
+  plan->inputs[plan->ninputs++] = lsm_filemeta_ref(f);
+}
+
+static void add_inputs(lsm_plan *plan, const lsm_level *level, size_t first, size_t end) {
+  for (size_t i = first; i < end; i++) add_input(plan, level->files[i]);
+}
+
+/* Those of level[first..] that meet the hull lie below. */
+static void add_below(lsm_plan *plan, const hull *h, const lsm_level *level, size_t first) {
+  for (size_t i = first; i < level->count; i++) {
+    if (hull_meets(h, level->files[i])) {
+      plan->below[plan->nbelow++] = lsm_filemeta_ref(level->files[i]);
+    }
+  }
+}
+
+static void add_levels_below(lsm_plan *plan, const lsm_tree *t) {
+  hull h = hull_of(plan);
+  for (int l = plan->output_level + 1; l < LSM_MAX_LEVELS; l++) {
+    add_below(plan, &h, &t->levels[l], 0);
+  }
+}
+
+static lsm_rc set_next_key(lsm_plan *plan, lsm_slice key) {
+  uint8_t *p = lsm_malloc(key.size);
+  if (p == NULL) return lsm_nomem();
+  if (key.size > 0) memcpy(p, key.data, key.size);
+  plan->next_key = lsm_slice_of(p, key.size);
+  return LSM_OK;
+}
+
+void lsm_plan_fini(lsm_plan *plan) {
+  for (size_t i = 0; i < plan->ninputs; i++) lsm_filemeta_unref(plan->inputs[i]);
+  for (size_t i = 0; i < plan->nbelow; i++) lsm_filemeta_unref(plan->below[i]);
+  lsm_free(plan->inputs);
+  lsm_free(plan->below);
+  lsm_free((void *)(uintptr_t)plan->next_key.data);
+  memset(plan, 0, sizeof *plan);
+}
+
+/*----------------------------------------------------------------- files */
+
+/* At least two thirds tombstones. A range counts as an entry here. */
+static bool is_dense(uint64_t entries, uint64_t tombstones, uint64_t ranges) {
+  uint64_t all = entries + ranges, dead = tombstones + ranges;
+  return dead > 0 && dead >= all - all / 3;
+}
+
+static bool file_is_dense(const lsm_filemeta *f) {
+  return is_dense(f->entries, f->tombstones, f->ranges);
+}
+
+/* The first such file of a level, or NULL. */
+static lsm_filemeta *first_dense(const lsm_level *level) {
+  for (size_t i = 0; i < level->count; i++) {
+    if (file_is_dense(level->files[i])) return level->files[i];
+  }
+  return NULL;
+}
+
+/* Small: not worth being a file of its own in level 1. */
+static bool is_small(const lsm_filemeta *f, const lsm_picker_options *opt) {
+  return f->size < opt->base_level_bytes / 64;
+}
+
+/* Does f meet any of these files, which are sorted and disjoint? */
+static bool meets_any(lsm_filemeta *const *files, size_t count, const lsm_filemeta *f) {
+  size_t i = lsm_files_find(files, count, f->smallest);
+  return i < count && lsm_filemeta_overlaps(files[i], f->smallest, f->largest, f->largest_open);
+}
+
+static size_t run_count(const lsm_level *level0) {
+  size_t n = 0;
+  for (size_t i = 0; i < level0->count; i += lsm_run_length(level0, i)) n++;
+  return n;
+}
+
+static double max2(double a, double b) {
+  return a > b ? a : b;
+}
+
+/*--------------------------------------------------------------- leveled */
+
+static double base_bytes(const lsm_picker_options *opt) {
+  return max2((double)opt->base_level_bytes, 1.0);
+}
+
+/* How full level n is; the last one has no limit. */
+static double fullness(const lsm_tree *t, const lsm_picker_options *opt, int n) {
+  if (n == LAST_LEVEL) return 0;
+  double bytes = (double)lsm_level_bytes(&t->levels[n]);
+  if (n == 0) {
+    double runs = (double)run_count(&t->levels[0]) / max2(opt->l0_trigger, 1);
+    return max2(runs, bytes / (2 * base_bytes(opt)));
+  }
+  double target = base_bytes(opt);
+  for (int i = 1; i < n; i++) target *= max2(opt->multiplier, 1);
+  return bytes / target;
+}
+
+static void leveled_scores(const lsm_tree *t, const lsm_picker_options *opt, double *score) {
+  for (int l = 0; l < LSM_MAX_LEVELS; l++) {
+    score[l] = fullness(t, opt, l);
+    if (score[l] < 1 && first_dense(&t->levels[l]) != NULL) score[l] = 1;
+  }
+}
+
+/* Takes from the output level what the inputs overlap, with small neighbours
+** if wanted, and finds what lies below. One file alone moves, unless its
+** tombstones can go. */
+static void add_lower(const lsm_tree *t, const lsm_picker_options *small_of, lsm_plan *plan) {
+  const lsm_level *out = &t->levels[plan->output_level];
+  hull h = hull_of(plan);
+  size_t first = lsm_files_find(out->files, out->count, h.lo);
+  size_t end = first;
+  while (end < out->count && hull_meets(&h, out->files[end])) end++;
+  bool alone = plan->ninputs == 1 && first == end;
+  if (small_of != NULL && !alone) {
+    if (first > 0 && is_small(out->files[first - 1], small_of)) first--;
+    if (end < out->count && is_small(out->files[end], small_of)) end++;
+  }
+  add_inputs(plan, out, first, end);
+  add_levels_below(plan, t);
+  plan->move = alone && (plan->nbelow > 0 || !file_is_dense(plan->inputs[0]));
+}
+
+/* A file of level 0 that may move on its own: it meets no other run and
+** nothing in level 1. Oldest first; NULL: none. */
+static lsm_filemeta *find_movable(const lsm_tree *t, const lsm_picker_options *opt) {
+  const lsm_level *l0 = &t->levels[0];
+  for (size_t i = l0->count; i-- > 0;) {
+    lsm_filemeta *f = l0->files[i];
+    if (file_is_dense(f) || (l0->count > 1 && is_small(f, opt))) continue;
+    bool meets = meets_any(t->levels[1].files, t->levels[1].count, f);
+    for (size_t r = 0, n; r < l0->count && !meets; r += n) {
+      n = lsm_run_length(l0, r);
+      meets = l0->files[r]->run != f->run && meets_any(l0->files + r, n, f);
+    }
+    if (!meets) return f;
+  }
+  return NULL;
+}
+
+static lsm_rc plan_level0(const lsm_tree *t, const lsm_picker_options *opt, lsm_plan *plan) {
+  lsm_rc rc = plan_begin(t, 0, 1, plan);
+  if (rc != LSM_OK) return rc;
+  lsm_filemeta *f = find_movable(t, opt);
+  if (f != NULL) {
+    add_input(plan, f);
+    add_levels_below(plan, t);
+    plan->move = true;
+    return LSM_OK;
+  }
+  add_inputs(plan, &t->levels[0], 0, t->levels[0].count);
+  add_lower(t, opt, plan);
+  return LSM_OK;
+}
+
+/* Level n is too big: its next file goes down. */
+static lsm_rc plan_level(const lsm_tree *t, int n, lsm_plan *plan) {
+  const lsm_level *level = &t->levels[n];
+  lsm_slice after = t->compact_key[n];
+  size_t i = 0;
+  if (after.data != NULL) {
+    while (i < level->count && lsm_slice_cmp(level->files[i]->smallest, after) <= 0) i++;
+    if (i == level->count) i = 0;
+  }
+  lsm_rc rc = plan_begin(t, n, n + 1, plan);
+  if (rc == LSM_OK) rc = set_next_key(plan, level->files[i]->largest);
+  if (rc != LSM_OK) return rc;
+  add_input(plan, level->files[i]);
+  add_lower(t, NULL, plan);
+  return LSM_OK;
+}
+
+/* A file of tombstones goes down to what they hide, or loses them. */
+static lsm_rc plan_dense(const lsm_tree *t, int n, lsm_plan *plan) {
+  lsm_rc rc = plan_begin(t, n, n, plan);
+  if (rc != LSM_OK) return rc;
+  add_input(plan, first_dense(&t->levels[n]));
+  add_levels_below(plan, t);
+  if (plan->nbelow == 0) return LSM_OK; /* in place */
+  while (plan->nbelow > 0) lsm_filemeta_unref(plan->below[--plan->nbelow]);
+  plan->output_level = n + 1;
+  add_lower(t, NULL, plan);
+  return LSM_OK;
+}
+
+static lsm_rc pick_leveled(const lsm_tree *t, const lsm_picker_options *opt, lsm_plan *plan,
+                           bool *found) {
+  double score[LSM_MAX_LEVELS];
+  int best = 0;
+  leveled_scores(t, opt, score);
+  for (int l = 1; l < LSM_MAX_LEVELS; l++) {
+    if (score[l] > score[best]) best = l;
+  }
+  if (score[best] < 1) return LSM_OK;
+  *found = true;
+  plan->score = score[best];
+  if (best == 0) return plan_level0(t, opt, plan);
+  if (fullness(t, opt, best) >= 1) return plan_level(t, best, plan);
+  return plan_dense(t, best, plan);
+}
+
+/*---------------------------------------------------------------- tiered */
+
+typedef struct run_info {
+  size_t first, count; /* of level 0's files */
+  uint64_t bytes, entries, tombstones, ranges;
+} run_info;
+
+/* Some runs next to each other, newest first, and why to merge them. */
+typedef struct window {
+  size_t first, count;
+  double score;
+} window;
+
+/* The newest runs, up to RUNS_SEEN. */
+static size_t list_runs(const lsm_level *level0, run_info *runs) {
+  size_t n = 0;
+  for (size_t i = 0; i < level0->count && n < RUNS_SEEN; n++) {
+    run_info *r = &runs[n];
+    memset(r, 0, sizeof *r);
+    r->first = i;
+    r->count = lsm_run_length(level0, i);
+    for (size_t end = i + r->count; i < end; i++) {
+      r->bytes += level0->files[i]->size;
+      r->entries += level0->files[i]->entries;
+      r->tombstones += level0->files[i]->tombstones;
+      r->ranges += level0->files[i]->ranges;
+    }
+  }
+  return n;
+}
+
+/* The longest row of runs of like size; of those the cheapest. */
+static window find_tier(const run_info *runs, size_t n, const lsm_picker_options *opt) {
+  window best = {0, 0, 0};
+  double cheapest = 0;
+  for (size_t a = 0; a < n; a++) {
+    double least = (double)runs[a].bytes, most = least, sum = 0;
+    size_t b = a;
+    for (; b < n; b++) {
+      double bytes = (double)runs[b].bytes;
+      least = bytes < least ? bytes : least;
+      most = max2(most, bytes);
+      if (b > a && most > least * opt->size_ratio) break;
+      sum += bytes;
+    }
+    if (b - a > best.count || (b - a == best.count && sum < cheapest)) {
+      best.first = a;
+      best.count = b - a;
+      cheapest = sum;
+    }
+  }
+  best.score = (double)best.count / max2(opt->l0_trigger, 2);
+  return best;
+}
+
+/* The row that costs the fewest bytes for each run it saves. */
+static window find_cheapest(const run_info *runs, size_t n, const lsm_picker_options *opt) {
+  window best = {0, 0, 0};
+  double cheapest = 0;
+  for (size_t a = 0; a + 1 < n; a++) {
+    double sum = (double)runs[a].bytes;
+    for (size_t len = 2; a + len <= n && (double)len <= max2(opt->l0_trigger, 2); len++) {
+      sum += (double)runs[a + len - 1].bytes;
+      double cost = sum / (double)(len - 1);
+      if (best.count != 0 && cost >= cheapest) continue;
+      best.first = a;
+      best.count = len;
+      cheapest = cost;
+    }
+  }
+  return best;
+}
+
+/* The oldest run of tombstones, with the next older when that is there and
+** anything at all lies below. */
+static window find_dense(const lsm_level *level0, const run_info *runs, size_t n) {
+  window w = {0, 0, 0};
+  for (size_t i = n; i-- > 0;) {
+    if (!is_dense(runs[i].entries, runs[i].tombstones, runs[i].ranges)) continue;
+    hull h = {LSM_SLICE_NULL, LSM_SLICE_NULL, false};
+    size_t end = runs[i].first + runs[i].count;
+    for (size_t k = runs[i].first; k < end; k++) hull_add(&h, level0->files[k]);
+    w.first = i;
+    w.count = 1;
+    w.score = 1;
+    for (size_t k = end; k < level0->count; k++) {
+      if (hull_meets(&h, level0->files[k]) && i + 1 < n) w.count = 2;
+    }
+    return w;
+  }
+  return w;
+}
+
+/* What to merge, and how urgently; less than 1: nothing. */
+static window choose_runs(const lsm_tree *t, const lsm_picker_options *opt, const run_info *runs,
+                          size_t n) {
+  const lsm_level *level0 = &t->levels[0];
+  double limit = opt->max_runs < RUNS_SEEN ? max2(opt->max_runs, 1) : RUNS_SEEN - 1;
+  double crowd = (double)run_count(level0) / (limit + 1);
+  window w = find_tier(runs, n, opt);
+  if (w.score >= 1) {
+    w.score = max2(w.score, crowd);
+    return w;
+  }
+  if (crowd >= 1) {
+    w = find_cheapest(runs, n, opt);
+    w.score = crowd;
+    return w;
+  }
+  window dense = find_dense(level0, runs, n);
+  if (dense.count > 0) return dense;
+  w.score = max2(w.score, crowd);
+  return w;
+}
+
+static lsm_rc pick_tiered(const lsm_tree *t, const lsm_picker_options *opt, lsm_plan *plan,
+                          bool *found) {
+  const lsm_level *level0 = &t->levels[0];
+  run_info runs[RUNS_SEEN];
+  size_t n = list_runs(level0, runs);
+  window w = choose_runs(t, opt, runs, n);
+  if (w.score < 1) return LSM_OK;
+  *found = true;
+  plan->score = w.score;
+  lsm_rc rc = plan_begin(t, 0, 0, plan);
+  if (rc != LSM_OK) return rc;
+  const run_info *oldest = &runs[w.first + w.count - 1];
+  size_t end = oldest->first + oldest->count;
+  plan->output_run = level0->files[runs[w.first].first]->run;
+  add_inputs(plan, level0, runs[w.first].first, end);
+  hull h = hull_of(plan);
+  add_below(plan, &h, level0, end);
+  return LSM_OK;
+}
+
+/*------------------------------------------------------------- interface */
+
+void lsm_picker_scores(const lsm_tree *t, const lsm_picker_options *opt, double *score) {
+  if (t->opt.compaction != LSM_TIERED) {
+    leveled_scores(t, opt, score);
+    return;
+  }
+  run_info runs[RUNS_SEEN];
+  size_t n = list_runs(&t->levels[0], runs);
+  for (int l = 0; l < LSM_MAX_LEVELS; l++) score[l] = 0;
+  score[0] = choose_runs(t, opt, runs, n).score;
+}
+
+lsm_rc lsm_picker_pick(const lsm_tree *t, const lsm_picker_options *opt, bool *found,
+                       lsm_plan *plan) {
+  memset(plan, 0, sizeof *plan);
+  *found = false;
+  bool tiered = t->opt.compaction == LSM_TIERED;
+  lsm_rc rc = tiered ? pick_tiered(t, opt, plan, found) : pick_leveled(t, opt, plan, found);
+  if (rc != LSM_OK) {
+    lsm_plan_fini(plan);
+    *found = false;
+  }
+  return rc;
+}
+
+/* Is the tree one run that holds values only, or nothing at all? */
+static bool is_compact(const lsm_tree *t) {
+  size_t runs = run_count(&t->levels[0]);
+  uint64_t dead = 0;
+  for (int l = 0; l < LSM_MAX_LEVELS; l++) {
+    const lsm_level *level = &t->levels[l];
+    if (l > 0 && level->count > 0) runs++;
+    for (size_t i = 0; i < level->count; i++) {
+      dead += level->files[i]->tombstones + level->files[i]->ranges;
+    }
+  }
+  return runs == 0 || (runs == 1 && dead == 0);
+}
+
+lsm_rc lsm_picker_full(const lsm_tree *t, bool *found, lsm_plan *plan) {
+  memset(plan, 0, sizeof *plan);
+  *found = false;
+  if (is_compact(t)) return LSM_OK;
+  int shallow = 0, deep = LAST_LEVEL;
+  while (t->levels[shallow].count == 0) shallow++;
+  while (t->levels[deep].count == 0) deep--;
+  bool tiered = t->opt.compaction == LSM_TIERED;
+  lsm_rc rc = plan_begin(t, shallow, tiered || deep > 0 ? deep : 1, plan);
+  if (rc != LSM_OK) {
+    lsm_plan_fini(plan);
+    return rc;
+  }
+  if (tiered) plan->output_run = t->levels[0].files[0]->run;
+  for (int l = 0; l < LSM_MAX_LEVELS; l++) {
+    add_inputs(plan, &t->levels[l], 0, t->levels[l].count);
+  }
+  *found = true;
+  return LSM_OK;
+}
