@@ -92,20 +92,25 @@ void lsm_set_malloc_hook(bool (*fn)(void *arg), void *arg) {
   malloc_hook_arg = arg;
 }
 
-static inline bool may_allocate(void) {
+/* No honest request is larger (512 GB where there are 64 bits): a size gone
+** wrong is out of memory at once, everywhere alike. */
+static const size_t ALLOC_MAX = SIZE_MAX >> (sizeof(size_t) == 8 ? 25 : 1);
+
+static inline bool may_allocate(size_t n) {
+  if (LSM_UNLIKELY(n > ALLOC_MAX)) return false;
   return LSM_LIKELY(malloc_hook == NULL) || malloc_hook(malloc_hook_arg);
 }
 
 void *lsm_malloc(size_t n) {
-  return may_allocate() ? malloc(n == 0 ? 1 : n) : NULL;
+  return may_allocate(n) ? malloc(n == 0 ? 1 : n) : NULL;
 }
 
 void *lsm_calloc(size_t n) {
-  return may_allocate() ? calloc(1, n == 0 ? 1 : n) : NULL;
+  return may_allocate(n) ? calloc(1, n == 0 ? 1 : n) : NULL;
 }
 
 void *lsm_realloc(void *p, size_t n) {
-  return may_allocate() ? realloc(p, n == 0 ? 1 : n) : NULL;
+  return may_allocate(n) ? realloc(p, n == 0 ? 1 : n) : NULL;
 }
 
 void lsm_free(void *p) {
