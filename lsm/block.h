@@ -14,6 +14,24 @@
 
 #define LSM_BLOCK_RESTART 16
 
+/* How many bytes a and b, n long both, have in common at the start. */
+static inline size_t lsm_common_prefix(const uint8_t *a, const uint8_t *b, size_t n) {
+  size_t i = 0;
+  while (n - i >= 8) {
+    uint64_t diff = lsm_get_u64(a + i) ^ lsm_get_u64(b + i);
+    if (diff != 0) {
+      while ((diff & 0xFF) == 0) {
+        diff >>= 8;
+        i++;
+      }
+      return i;
+    }
+    i += 8;
+  }
+  while (i < n && a[i] == b[i]) i++;
+  return i;
+}
+
 /* Builds one block after another; zero-initialise. */
 typedef struct lsm_block_builder {
   lsm_buf data;
@@ -25,7 +43,8 @@ typedef struct lsm_block_builder {
   uint32_t entries;
 } lsm_block_builder;
 
-/* REQUIRES: key greater than the last. */
+/* REQUIRES: key greater than the last; LSM_MISUSE when it is not, or when the
+** block would reach 4 GB. An error changes nothing. */
 lsm_rc lsm_block_builder_add(lsm_block_builder *b, lsm_kind kind, lsm_slice key, lsm_slice value);
 /* Size the block would have if finished now. */
 size_t lsm_block_builder_size(const lsm_block_builder *b);
@@ -43,6 +62,8 @@ typedef struct lsm_block_iter {
   uint32_t off;          /* of the current entry */
   uint32_t next_off;
   uint32_t restart; /* index of the restart at or before off */
+  uint32_t limit;   /* offset of the restart after that, or restarts_off */
+  uint32_t shared;  /* what the current key took from the one before */
   lsm_buf keybuf;
   const char *file; /* for messages; borrowed */
   uint64_t file_off;
@@ -60,5 +81,10 @@ lsm_rc lsm_block_iter_seek_ge(lsm_block_iter *it, lsm_slice key);
 lsm_rc lsm_block_iter_seek_le(lsm_block_iter *it, lsm_slice key);
 lsm_rc lsm_block_iter_next(lsm_block_iter *it);
 lsm_rc lsm_block_iter_prev(lsm_block_iter *it);
+
+/* Looks key up without an iterator and without copying: *value is borrowed
+** from the block. LSM_NOTFOUND when it is not there; malformed: LSM_CORRUPT. */
+lsm_rc lsm_block_get(lsm_slice block, lsm_slice key, const char *file, uint64_t file_off,
+                     lsm_kind *kind, lsm_slice *value);
 
 #endif

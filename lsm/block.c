@@ -1,0 +1,267 @@
+/* block.c: reading blocks: an iterator, and a lookup that copies nothing.
+**
+** Owns:   the buffer in which keys are put together.
+** Holds:  while valid, restart offset <= off < limit, where limit is the next
+**         restart's offset or the end of the entries. Every restart has to be
+**         met exactly, and to have shared == 0: so a walk over all entries
+**         proves the restart array too.
+** Bytes:  block.h. Nothing is believed: a length is compared with what is
+**         left before it is used, and each step moves on by three bytes at
+**         least, so that malformed blocks end in LSM_CORRUPT. */
+#include "block.h"
+
+/* The lengths in front of an entry. */
+typedef struct head {
+  size_t shared;
+  size_t unshared;
+  size_t vlen;
+  bool tombstone;
+} head;
+
+/* Reads lengths at p < end and checks that key and value fit; returns where
+** the key bytes begin, or NULL. */
+static inline const uint8_t *get_head(const uint8_t *p, const uint8_t *end, head *h) {
+  uint64_t shared, unshared, vlen1;
+  if ((p = lsm_varint_get(p, end, &shared)) == NULL) return NULL;
+  if ((p = lsm_varint_get(p, end, &unshared)) == NULL) return NULL;
+  if ((p = lsm_varint_get(p, end, &vlen1)) == NULL) return NULL;
+  uint64_t left = (uint64_t)(end - p);
+  h->tombstone = vlen1 == 0;
+  uint64_t vlen = vlen1 - !h->tombstone;
+  if (unshared > left || vlen > left - unshared || shared > UINT32_MAX) return NULL;
+  h->shared = (size_t)shared;
+  h->unshared = (size_t)unshared;
+  h->vlen = (size_t)vlen;
+  return p;
+}
+
+/* Checks the end of a block: the number of restarts and room for them. */
+static bool get_frame(lsm_slice block, uint32_t *nrestarts, uint32_t *restarts_off) {
+  if (block.size < 4 || block.size > UINT32_MAX) return false;
+  uint32_t n = lsm_get_u32(block.data + block.size - 4);
+  if (n > (block.size - 4) / 4) return false;
+  uint32_t end = (uint32_t)block.size - 4 - 4 * n;
+  if (n == 0 ? end != 0 : end == 0 || lsm_get_u32(block.data + end) != 0) return false;
+  *nrestarts = n;
+  *restarts_off = end;
+  return true;
+}
+
+/* The key at restart i, whole; false when it is malformed. */
+static bool restart_key(const uint8_t *data, uint32_t restarts_off, uint32_t i, lsm_slice *key) {
+  uint32_t off = lsm_get_u32(data + restarts_off + (size_t)4 * i);
+  if (off >= restarts_off) return false;
+  head h;
+  const uint8_t *p = get_head(data + off, data + restarts_off, &h);
+  if (p == NULL || h.shared != 0) return false;
+  *key = lsm_slice_of(p, h.unshared);
+  return true;
+}
+
+/* The last restart whose key is <= key, or 0. */
+static bool find_restart(const uint8_t *data, uint32_t restarts_off, uint32_t nrestarts,
+                         lsm_slice key, uint32_t *restart) {
+  uint32_t lo = 0, hi = nrestarts - 1;
+  while (lo < hi) {
+    uint32_t mid = lo + (hi - lo + 1) / 2;
+    lsm_slice k;
+    if (!restart_key(data, restarts_off, mid, &k)) return false;
+    if (lsm_slice_cmp(k, key) <= 0) {
+      lo = mid;
+    } else {
+      hi = mid - 1;
+    }
+  }
+  *restart = lo;
+  return true;
+}
+
+/*----------------------------------------------------------------- lookup */
+
+/* Entries are compared with key from where they differ from their neighbour:
+** `match` is how much of key the one before, which is less, has in common. An
+** entry that shares more than that with it is less than key for the same
+** reason; any other is compared from its first own byte on. */
+lsm_rc lsm_block_get(lsm_slice block, lsm_slice key, const char *file, uint64_t file_off,
+                     lsm_kind *kind, lsm_slice *value) {
+  uint32_t n, end_off, r;
+  if (!get_frame(block, &n, &end_off)) return lsm_corrupt(file, file_off, "malformed block");
+  if (n == 0) return LSM_NOTFOUND;
+  if (!find_restart(block.data, end_off, n, key, &r))
+    return lsm_corrupt(file, file_off, "malformed restart in block");
+
+  uint32_t off = lsm_get_u32(block.data + end_off + (size_t)4 * r);
+  uint32_t limit = r + 1 < n ? lsm_get_u32(block.data + end_off + (size_t)4 * (r + 1)) : end_off;
+  if (off >= limit || limit > end_off)
+    return lsm_corrupt(file, file_off, "malformed restart in block");
+  const uint8_t *p = block.data + off, *end = block.data + limit;
+  size_t match = 0;
+  while (p < end) {
+    head h;
+    const uint8_t *k = get_head(p, end, &h);
+    if (k == NULL) return lsm_corrupt(file, file_off, "malformed entry in block");
+    p = k + h.unshared + h.vlen;
+    if (h.shared > match) continue;
+    lsm_slice rest = lsm_slice_of(key.data + h.shared, key.size - h.shared);
+    size_t m = h.unshared < rest.size ? h.unshared : rest.size;
+    size_t same = lsm_common_prefix(k, rest.data, m);
+    if (same < m ? k[same] > rest.data[same] : h.unshared > rest.size) break;
+    if (same == m && h.unshared == rest.size) {
+      *kind = h.tombstone ? LSM_KIND_DELETE : LSM_KIND_PUT;
+      *value = lsm_slice_of(k + h.unshared, h.vlen);
+      return LSM_OK;
+    }
+    match = h.shared + same;
+  }
+  return LSM_NOTFOUND;
+}
+
+/*--------------------------------------------------------------- iterator */
+
+static lsm_rc malformed(lsm_block_iter *it, const char *what) {
+  it->base.valid = false;
+  return lsm_corrupt(it->file, it->file_off, what);
+}
+
+lsm_rc lsm_block_iter_init(lsm_block_iter *it, lsm_slice block, const char *file,
+                           uint64_t file_off) {
+  it->base.valid = false;
+  it->base.key = LSM_SLICE_NULL;
+  it->base.value = LSM_SLICE_NULL;
+  it->block = block;
+  it->file = file;
+  it->file_off = file_off;
+  it->off = it->next_off = it->limit = it->restart = it->shared = 0;
+  it->nrestarts = it->restarts_off = 0;
+  if (!get_frame(block, &it->nrestarts, &it->restarts_off)) return malformed(it, "malformed block");
+  return LSM_OK;
+}
+
+void lsm_block_iter_fini(lsm_block_iter *it) {
+  lsm_buf_fini(&it->keybuf);
+  it->base.valid = false;
+}
+
+/* Puts the current key together in keybuf: the first shared bytes of the key
+** before, which may be in keybuf or in the block, then its own. */
+static inline lsm_rc join_key(lsm_block_iter *it, size_t shared, const uint8_t *own, size_t n) {
+  lsm_slice before = it->base.key;
+  lsm_buf *buf = &it->keybuf;
+  if (shared > before.size) return malformed(it, "malformed key in block");
+  bool inside = before.data == buf->data;
+  if (LSM_UNLIKELY(buf->cap < shared + n)) {
+    buf->size = inside ? before.size : 0;
+    lsm_rc rc = lsm_buf_reserve(buf, shared + n - buf->size);
+    if (rc != LSM_OK) {
+      it->base.valid = false;
+      return rc;
+    }
+  }
+  if (!inside) memcpy(buf->data, before.data, shared);
+  memcpy(buf->data + shared, own, n);
+  buf->size = shared + n;
+  it->base.key = lsm_buf_slice(buf);
+  return LSM_OK;
+}
+
+/* Reads the entry at off; the one before it is the current one, unless off is
+** a restart. */
+static inline lsm_rc load(lsm_block_iter *it, uint32_t off, bool at_restart) {
+  head h;
+  const uint8_t *data = it->block.data;
+  const uint8_t *p = get_head(data + off, data + it->limit, &h);
+  if (LSM_UNLIKELY(p == NULL)) return malformed(it, "malformed entry in block");
+  if (h.shared == 0) {
+    it->base.key = lsm_slice_of(p, h.unshared);
+  } else {
+    if (LSM_UNLIKELY(at_restart)) return malformed(it, "malformed restart in block");
+    lsm_rc rc = join_key(it, h.shared, p, h.unshared);
+    if (LSM_UNLIKELY(rc != LSM_OK)) return rc;
+  }
+  it->base.value = lsm_slice_of(p + h.unshared, h.vlen);
+  it->base.kind = h.tombstone ? LSM_KIND_DELETE : LSM_KIND_PUT;
+  it->base.valid = true;
+  it->shared = (uint32_t)h.shared;
+  it->off = off;
+  it->next_off = (uint32_t)(p + h.unshared + h.vlen - data);
+  return LSM_OK;
+}
+
+/* Goes to restart i. */
+static lsm_rc load_restart(lsm_block_iter *it, uint32_t i) {
+  const uint8_t *array = it->block.data + it->restarts_off;
+  uint32_t off = lsm_get_u32(array + (size_t)4 * i);
+  uint32_t limit =
+      i + 1 < it->nrestarts ? lsm_get_u32(array + (size_t)4 * (i + 1)) : it->restarts_off;
+  if (off >= limit || limit > it->restarts_off) return malformed(it, "malformed restart in block");
+  it->restart = i;
+  it->limit = limit;
+  return load(it, off, true);
+}
+
+lsm_rc lsm_block_iter_first(lsm_block_iter *it) {
+  it->base.valid = false;
+  return it->nrestarts == 0 ? LSM_OK : load_restart(it, 0);
+}
+
+lsm_rc lsm_block_iter_next(lsm_block_iter *it) {
+  if (LSM_LIKELY(it->next_off < it->limit)) return load(it, it->next_off, false);
+  /* load() keeps entries within the limit: this one ended exactly there. */
+  if (it->restart + 1 < it->nrestarts) return load_restart(it, it->restart + 1);
+  it->base.valid = false;
+  return LSM_OK;
+}
+
+lsm_rc lsm_block_iter_last(lsm_block_iter *it) {
+  it->base.valid = false;
+  if (it->nrestarts == 0) return LSM_OK;
+  lsm_rc rc = load_restart(it, it->nrestarts - 1);
+  while (rc == LSM_OK && it->next_off < it->limit) rc = load(it, it->next_off, false);
+  return rc;
+}
+
+lsm_rc lsm_block_iter_prev(lsm_block_iter *it) {
+  uint32_t target = it->off;
+  uint32_t i = it->restart;
+  if (target == lsm_get_u32(it->block.data + it->restarts_off + (size_t)4 * i)) {
+    if (i == 0) {
+      it->base.valid = false;
+      return LSM_OK;
+    }
+    i--;
+  }
+  lsm_rc rc = load_restart(it, i);
+  while (rc == LSM_OK && it->next_off < target) rc = load(it, it->next_off, false);
+  if (rc == LSM_OK && it->next_off != target) rc = malformed(it, "malformed entry in block");
+  return rc;
+}
+
+/* As in lsm_block_get(), entries that share more with their neighbour than it
+** has in common with the target need no comparison. */
+lsm_rc lsm_block_iter_seek_ge(lsm_block_iter *it, lsm_slice key) {
+  it->base.valid = false;
+  if (it->nrestarts == 0) return LSM_OK;
+  uint32_t r;
+  if (!find_restart(it->block.data, it->restarts_off, it->nrestarts, key, &r))
+    return malformed(it, "malformed restart in block");
+  size_t match = 0;
+  lsm_rc rc = load_restart(it, r);
+  while (rc == LSM_OK && it->base.valid) {
+    if (it->shared <= match) {
+      lsm_slice k = it->base.key;
+      size_t n = k.size < key.size ? k.size : key.size;
+      match = it->shared +
+              lsm_common_prefix(k.data + it->shared, key.data + it->shared, n - it->shared);
+      if (match == n ? k.size >= key.size : k.data[match] > key.data[match]) break;
+    }
+    rc = lsm_block_iter_next(it);
+  }
+  return rc;
+}
+
+lsm_rc lsm_block_iter_seek_le(lsm_block_iter *it, lsm_slice key) {
+  lsm_rc rc = lsm_block_iter_seek_ge(it, key);
+  if (rc != LSM_OK) return rc;
+  if (!it->base.valid) return lsm_block_iter_last(it);
+  return lsm_slice_eq(it->base.key, key) ? LSM_OK : lsm_block_iter_prev(it);
+}
