@@ -15,8 +15,8 @@ lsm_rc lsm_row_encode(const lsm_schema *schema, const lsm_value *values, lsm_buf
 ** it is asked and remembers where it has been.
 ** Bytes   The pair must stay where it is until the next lsm_row_point(). */
 typedef struct lsm_row_cell {
-  uint64_t type;   /* serial type, or how to take it from the key */
-  size_t offset;   /* of the payload in the row */
+  uint64_t type; /* serial type, or how to take it from the key */
+  size_t offset; /* of the payload in the row */
 } lsm_row_cell;
 
 typedef struct lsm_row {

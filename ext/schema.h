@@ -14,15 +14,15 @@
 #include "value.h"
 
 typedef struct lsm_column {
-  char *name;  /* unquoted */
-  char *type;  /* as declared, "" for none */
+  char *name; /* unquoted */
+  char *type; /* as declared, "" for none */
   lsm_affinity affinity;
   lsm_collation collation;
-  bool not_null;     /* declared so, or in a PRIMARY KEY other than the rowid */
-  bool has_default;  /* only with not_null, and not NULL */
-  lsm_value deflt;   /* with the affinity applied */
-  int key_pos;       /* position in the key, -1: not in it. The rowid alias has 0 */
-  int stored_pos;    /* position among the values of the row, -1: comes from the key */
+  bool not_null;       /* declared so, or in a PRIMARY KEY other than the rowid */
+  bool has_default;    /* only with not_null, and not NULL */
+  lsm_value deflt;     /* with the affinity applied */
+  int key_pos;         /* position in the key, -1: not in it. The rowid alias has 0 */
+  int stored_pos;      /* position among the values of the row, -1: comes from the key */
   sqlite3_value *hold; /* owns the bytes of deflt; private */
 } lsm_column;
 
@@ -79,8 +79,8 @@ typedef struct lsm_table_options {
   uint32_t block_size;
   uint32_t bloom_bits;
   lsm_sync_option sync;
-  bool has_ttl; /* ttl or ttl_column was given */
-  int64_t ttl;  /* seconds */
+  bool has_ttl;   /* ttl or ttl_column was given */
+  int64_t ttl;    /* seconds */
   int ttl_column; /* -1: none */
 } lsm_table_options;
 
@@ -90,12 +90,12 @@ typedef struct lsm_schema {
   int ncolumn;
   lsm_affinity *affinity; /* of each column, for lsm_value_load_all() */
   lsm_key_kind kind;
-  int alias_column;   /* LSM_KEY_ROWID_ALIAS: which; else -1 */
-  lsm_key_part *key;  /* LSM_KEY_COLUMNS: its columns in key order */
-  int nkey;           /* 0 for rowids */
-  int nstored;        /* columns whose values are in the row */
-  char *key_column;   /* name of the hidden last column (number ncolumn) that is
-                      ** the encoded key of a composite key; NULL: there is none */
+  int alias_column;  /* LSM_KEY_ROWID_ALIAS: which; else -1 */
+  lsm_key_part *key; /* LSM_KEY_COLUMNS: its columns in key order */
+  int nkey;          /* 0 for rowids */
+  int nstored;       /* columns whose values are in the row */
+  char *key_column;  /* name of the hidden last column (number ncolumn) that is
+                     ** the encoded key of a composite key; NULL: there is none */
   lsm_index *index;
   int nindex;
   lsm_table_options opt;
@@ -113,7 +113,8 @@ void lsm_schema_free(lsm_schema *schema); /* accepts NULL */
 /* The text for sqlite3_declare_vtab(), sqlite3_free() it; NULL: no memory.
 **   rowid kinds       CREATE TABLE x(columns)
 **   one-column key    CREATE TABLE x(columns, PRIMARY KEY("k")) WITHOUT ROWID
-**   composite key     CREATE TABLE x(columns, "lsm_key" HIDDEN BLOB NOT NULL PRIMARY KEY) WITHOUT ROWID
+**   composite key     CREATE TABLE x(columns, "lsm_key" HIDDEN BLOB NOT NULL PRIMARY KEY) WITHOUT
+*ROWID
 ** The last because SQLite writes only to keys of one column: argv[0] of xUpdate
 ** and the column number ncolumn are then the encoded key, a blob. */
 char *lsm_schema_declaration(const lsm_schema *schema);

@@ -1,0 +1,227 @@
+/* value.c: affinity, order and results of single values. */
+#include "value.h"
+
+#include <sqlite3ext.h>
+SQLITE_EXTENSION_INIT3
+
+/*--------------------------------------------------------------- affinity */
+
+static bool contains(const char *type, const char *word) {
+  size_t n = strlen(word);
+  for (; *type != '\0'; type++) {
+    if (sqlite3_strnicmp(type, word, (int)n) == 0) return true;
+  }
+  return false;
+}
+
+lsm_affinity lsm_affinity_of_type(const char *type) {
+  static const struct {
+    const char *word;
+    lsm_affinity affinity;
+  } rules[] = {/* the first that fits */
+               {"INT", LSM_AFF_INTEGER}, {"CHAR", LSM_AFF_TEXT}, {"CLOB", LSM_AFF_TEXT},
+               {"TEXT", LSM_AFF_TEXT},   {"BLOB", LSM_AFF_BLOB}, {"REAL", LSM_AFF_REAL},
+               {"FLOA", LSM_AFF_REAL},   {"DOUB", LSM_AFF_REAL}};
+  if (type == NULL || *type == '\0') return LSM_AFF_BLOB;
+  for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
+    if (contains(type, rules[i].word)) return rules[i].affinity;
+  }
+  return LSM_AFF_NUMERIC;
+}
+
+/* The bytes of IN as text or blob, whichever it is already. */
+static lsm_rc load_bytes(sqlite3_value *in, lsm_value *out) {
+  bool text = sqlite3_value_type(in) == SQLITE_TEXT;
+  const void *p = text ? (const void *)sqlite3_value_text(in) : sqlite3_value_blob(in);
+  int n = sqlite3_value_bytes(in);
+  /* An empty blob is NULL too; text and other blobs only without memory. */
+  if (p == NULL && (text || n > 0)) return lsm_nomem();
+  lsm_slice s = lsm_slice_of(p, (size_t)n);
+  *out = text ? lsm_value_text(s) : lsm_value_blob(s);
+  return LSM_OK;
+}
+
+/* A number for a TEXT column, as SQLite itself writes it. */
+static lsm_rc load_as_text(sqlite3_value *in, lsm_value *out, sqlite3_value **hold) {
+  sqlite3_value *dup = sqlite3_value_dup(in);
+  const unsigned char *text = dup == NULL ? NULL : sqlite3_value_text(dup);
+  if (text == NULL) {
+    sqlite3_value_free(dup);
+    return lsm_nomem();
+  }
+  *out = lsm_value_text(lsm_slice_of(text, (size_t)sqlite3_value_bytes(dup)));
+  *hold = dup;
+  return LSM_OK;
+}
+
+/* A real in a column of numeric affinity: an integer where nothing is lost.
+** SQLite leaves out the two outermost integers, and so do we. */
+static lsm_value store_real(double r, lsm_affinity aff) {
+  if (r > -9223372036854775808.0 && r < 9223372036854775808.0) {
+    int64_t i = (int64_t)r;
+    if ((double)i == r && i > INT64_MIN && i < INT64_MAX) {
+      return aff == LSM_AFF_REAL ? lsm_value_real((double)i) : lsm_value_int(i);
+    }
+  }
+  return lsm_value_real(r);
+}
+
+/* False for most text that is not a number, without looking at all of it. */
+static bool may_be_number(lsm_slice s) {
+  size_t i = 0;
+  while (i < s.size && (s.data[i] == ' ' || (s.data[i] >= '\t' && s.data[i] <= '\r'))) i++;
+  if (i == s.size) return false;
+  uint8_t c = s.data[i];
+  return (c >= '0' && c <= '9') || c == '+' || c == '-' || c == '.';
+}
+
+/* Text for a column of numeric affinity: SQLite decides, on a copy, whether it
+** is a number. */
+static lsm_rc load_as_number(sqlite3_value *in, lsm_affinity aff, lsm_value *out) {
+  lsm_rc rc = load_bytes(in, out);
+  if (rc != LSM_OK || !may_be_number(out->u.s)) return rc;
+  sqlite3_value *dup = sqlite3_value_dup(in);
+  if (dup == NULL) return lsm_nomem();
+  int type = sqlite3_value_numeric_type(dup);
+  if (type == SQLITE_INTEGER) {
+    int64_t i = sqlite3_value_int64(dup);
+    *out = aff == LSM_AFF_REAL ? lsm_value_real((double)i) : lsm_value_int(i);
+  } else if (type == SQLITE_FLOAT) {
+    *out = store_real(sqlite3_value_double(dup), aff);
+  }
+  sqlite3_value_free(dup);
+  return LSM_OK;
+}
+
+lsm_rc lsm_value_load(sqlite3_value *in, lsm_affinity aff, lsm_value *out, sqlite3_value **hold) {
+  *hold = NULL;
+  *out = lsm_value_null();
+  int type = sqlite3_value_type(in);
+  switch (type) {
+    case SQLITE_INTEGER:
+      if (aff == LSM_AFF_TEXT) return load_as_text(in, out, hold);
+      *out = lsm_value_int(sqlite3_value_int64(in));
+      if (aff == LSM_AFF_REAL) *out = lsm_value_real((double)out->u.i);
+      return LSM_OK;
+    case SQLITE_FLOAT:
+      if (aff == LSM_AFF_TEXT) return load_as_text(in, out, hold);
+      *out = aff == LSM_AFF_BLOB ? lsm_value_real(sqlite3_value_double(in))
+                                 : store_real(sqlite3_value_double(in), aff);
+      return LSM_OK;
+    case SQLITE_TEXT:
+      if (aff == LSM_AFF_TEXT || aff == LSM_AFF_BLOB) return load_bytes(in, out);
+      return load_as_number(in, aff, out);
+    case SQLITE_BLOB:
+      return load_bytes(in, out);
+    default:
+      return LSM_OK;
+  }
+}
+
+lsm_rc lsm_value_load_all(sqlite3_value **in, const lsm_affinity *aff, int n, lsm_value *out,
+                          sqlite3_value **hold) {
+  for (int i = 0; i < n; i++) {
+    lsm_rc rc = lsm_value_load(in[i], aff[i], &out[i], &hold[i]);
+    if (rc != LSM_OK) {
+      lsm_value_unhold(hold, i);
+      return rc;
+    }
+  }
+  return LSM_OK;
+}
+
+void lsm_value_unhold(sqlite3_value **hold, int n) {
+  for (int i = 0; i < n; i++) {
+    if (hold[i] != NULL) sqlite3_value_free(hold[i]);
+    hold[i] = NULL;
+  }
+}
+
+/*------------------------------------------------------------------ order */
+
+int lsm_int_real_cmp(int64_t i, double r) {
+  if (r < -9223372036854775808.0) return 1;
+  if (r >= 9223372036854775808.0) return -1;
+  int64_t whole = (int64_t)r; /* towards zero: |whole| <= |r| */
+  if (i != whole) return i < whole ? -1 : 1;
+  double rest = r - (double)whole; /* exact: whole came from r */
+  return rest > 0 ? -1 : rest < 0;
+}
+
+static int cmp_numbers(const lsm_value *a, const lsm_value *b) {
+  if (a->type == SQLITE_INTEGER && b->type == SQLITE_INTEGER) {
+    return a->u.i < b->u.i ? -1 : a->u.i > b->u.i;
+  }
+  if (a->type == SQLITE_INTEGER) return lsm_int_real_cmp(a->u.i, b->u.r);
+  if (b->type == SQLITE_INTEGER) return -lsm_int_real_cmp(b->u.i, a->u.r);
+  return a->u.r < b->u.r ? -1 : a->u.r > b->u.r;
+}
+
+/* As SQLite's NOCASE: what follows a zero byte in both counts only by its
+** length (keyenc.c depends on it too). */
+static int cmp_nocase(lsm_slice a, lsm_slice b) {
+  size_t n = a.size < b.size ? a.size : b.size;
+  for (size_t i = 0; i < n; i++) {
+    uint8_t x = a.data[i], y = b.data[i];
+    if (x >= 'A' && x <= 'Z') x = (uint8_t)(x + 32);
+    if (y >= 'A' && y <= 'Z') y = (uint8_t)(y + 32);
+    if (x != y) return x < y ? -1 : 1;
+    if (x == 0) break;
+  }
+  return a.size < b.size ? -1 : a.size > b.size;
+}
+
+static lsm_slice rtrim(lsm_slice s) {
+  while (s.size > 0 && s.data[s.size - 1] == ' ') s.size--;
+  return s;
+}
+
+static int rank(int type) {
+  switch (type) {
+    case SQLITE_NULL:
+      return 0;
+    case SQLITE_TEXT:
+      return 2;
+    case SQLITE_BLOB:
+      return 3;
+    default:
+      return 1;
+  }
+}
+
+int lsm_value_cmp(const lsm_value *a, const lsm_value *b, lsm_collation coll) {
+  int ra = rank(a->type), rb = rank(b->type);
+  if (ra != rb) return ra < rb ? -1 : 1;
+  if (ra == 0) return 0;
+  if (ra == 1) return cmp_numbers(a, b);
+  if (ra == 3 || coll == LSM_COLL_BINARY) return lsm_slice_cmp(a->u.s, b->u.s);
+  if (coll == LSM_COLL_NOCASE) return cmp_nocase(a->u.s, b->u.s);
+  return lsm_slice_cmp(rtrim(a->u.s), rtrim(b->u.s));
+}
+
+/*---------------------------------------------------------------- results */
+
+void lsm_value_result(sqlite3_context *ctx, const lsm_value *v, bool stable) {
+  sqlite3_destructor_type how = stable ? SQLITE_STATIC : SQLITE_TRANSIENT;
+  switch (v->type) {
+    case SQLITE_INTEGER:
+      sqlite3_result_int64(ctx, v->u.i);
+      break;
+    case SQLITE_FLOAT:
+      sqlite3_result_double(ctx, v->u.r);
+      break;
+    case SQLITE_TEXT: /* a NULL pointer would be the SQL NULL */
+      sqlite3_result_text64(ctx, v->u.s.size == 0 ? "" : (const char *)v->u.s.data, v->u.s.size,
+                            v->u.s.size == 0 ? SQLITE_STATIC : how, SQLITE_UTF8);
+      break;
+    case SQLITE_BLOB:
+      if (v->u.s.size == 0) {
+        sqlite3_result_zeroblob(ctx, 0);
+      } else {
+        sqlite3_result_blob64(ctx, v->u.s.data, v->u.s.size, how);
+      }
+      break;
+    default:
+      sqlite3_result_null(ctx);
+  }
+}
