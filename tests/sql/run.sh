@@ -97,7 +97,14 @@ expected() { # script, file with what it must print
   { [[ $1 == sql/* ]] || printf '.load %s\n.nullvalue NULL\n' "$ext"
     sed "s#\./lsmvtab#$ext#g" "$1" | directives lsm "$dir/db"; } >"$dir/script"
   sed -i "s#@DIR@#$dir#g" "$dir/script"
-  shell "$dir/db" "$dir/script" | sed "s#$dir/##g" >"$tmp/$name.out"
+  if [ "$name" = inspect ]; then
+    # It looks at a database that is there; its figures depend on the machine.
+    sed "s#\./lsmvtab#$ext#g" sql/quickstart.sql >"$dir/first"
+    shell "$dir/db" "$dir/first" >/dev/null
+    shell "$dir/db" "$dir/script" | sed -E 's/[0-9]+(\.[0-9]+)?/N/g' >"$tmp/$name.out"
+  else
+    shell "$dir/db" "$dir/script" | sed "s#$dir/##g" >"$tmp/$name.out"
+  fi
   if [ "${UPDATE:-0}" = 1 ]; then mkdir -p "$(dirname "$2")" && cp "$tmp/$name.out" "$2"; fi
   diff -u "$2" "$tmp/$name.out"
   report "${1#tests/sql/}" $?

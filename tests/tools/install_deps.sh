@@ -5,6 +5,7 @@
 # the Debian packages (as root or through sudo without a password) or says
 # which ones to install and how, and exits 1.
 set -u
+cd "$(dirname "$0")/../.." || exit 1
 what=${1:-test}
 cc=${CC:-gcc}
 tmp=$(mktemp -d) || exit 1
@@ -37,6 +38,9 @@ int main(void) { return zlibVersion() == 0; }' || missing+=(zlib1g-dev)
     compiles $(pkg-config --libs check 2>/dev/null || echo -lcheck -lm -lrt -lpthread) <<<'#include <check.h>
 int main(void) { return suite_create("x") == 0; }' || missing+=(check)
     python_with_extensions || missing+=(python3)
+  fi
+  if [ "$what" = demo ]; then
+    sql/demo.sh --data >/dev/null || missing+=(wamerican-huge)
   fi
 }
 
