@@ -14,8 +14,8 @@
 **        after the unlock. */
 #include "cache.h"
 
-#define MAX_SHARDS 8
-#define SMALL_CACHE ((size_t)1 << 20) /* below: one shard */
+#define MAX_SHARDS    8
+#define SMALL_CACHE   ((size_t)1 << 20) /* below: one shard */
 #define FIRST_BUCKETS 16
 
 struct shard;
@@ -39,9 +39,9 @@ typedef struct shard {
   entry **buckets;
   size_t nbuckets; /* power of two */
   size_t count;
-  size_t used;  /* charges of the blocks in the table */
-  entry *head;  /* latest used */
-  entry *tail;  /* next to go */
+  size_t used; /* charges of the blocks in the table */
+  entry *head; /* latest used */
+  entry *tail; /* next to go */
   uint64_t hits;
   uint64_t misses;
   /* atomic, set under mu */
@@ -70,7 +70,9 @@ static shard *shard_of(lsm_cache *cache, uint64_t hash) {
   return &cache->shards[(hash >> 48) & (cache->nshards - 1)];
 }
 
-static size_t charge_of(const entry *e) { return sizeof(entry) + e->b.size; }
+static size_t charge_of(const entry *e) {
+  return sizeof(entry) + e->b.size;
+}
 
 /* What a shard may use for blocks now. */
 static size_t share_of(const lsm_cache *cache) {

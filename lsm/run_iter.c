@@ -78,7 +78,9 @@ static lsm_rc last_before(run_iter *r, size_t end) {
   return rc;
 }
 
-static lsm_rc run_first(lsm_iter *it) { return first_from((run_iter *)it, 0); }
+static lsm_rc run_first(lsm_iter *it) {
+  return first_from((run_iter *)it, 0);
+}
 
 static lsm_rc run_last(lsm_iter *it) {
   run_iter *r = (run_iter *)it;
@@ -132,8 +134,8 @@ static void run_free(lsm_iter *it) {
 static const lsm_iter_ops run_ops = {run_first, run_last, run_seek_ge, run_seek_le,
                                      run_next,  run_prev, run_free};
 
-lsm_rc lsm_run_iter(lsm_table_cache *tc, lsm_filemeta *const *files, size_t count,
-                    bool fill_cache, lsm_iter **it) {
+lsm_rc lsm_run_iter(lsm_table_cache *tc, lsm_filemeta *const *files, size_t count, bool fill_cache,
+                    lsm_iter **it) {
   *it = NULL;
   run_iter *r = lsm_calloc(sizeof *r);
   if (r == NULL) return lsm_nomem();

@@ -180,9 +180,8 @@ static void close_tables(lsm_table_cache *tc, table *t) {
 
 /*-------------------------------------------------------------- life cycle */
 
-lsm_rc lsm_table_cache_new(lsm_env *env, const char *dir, const uint8_t *store_id,
-                           lsm_cache *cache, lsm_read_stats *stats, size_t max_open,
-                           lsm_table_cache **out) {
+lsm_rc lsm_table_cache_new(lsm_env *env, const char *dir, const uint8_t *store_id, lsm_cache *cache,
+                           lsm_read_stats *stats, size_t max_open, lsm_table_cache **out) {
   *out = NULL;
   lsm_rc rc;
   size_t dir_size = strlen(dir) + 1;

@@ -190,7 +190,9 @@ static size_t tree_files(const lsm_tree *t) {
   return n;
 }
 
-static int cmp_u64(uint64_t a, uint64_t b) { return a < b ? -1 : a > b; }
+static int cmp_u64(uint64_t a, uint64_t b) {
+  return a < b ? -1 : a > b;
+}
 
 static int cmp_files(const void *a, const void *b) {
   const lsm_filemeta *fa = *(lsm_filemeta *const *)a;
@@ -361,8 +363,7 @@ static lsm_rc apply_removals(apply_ctx *a) {
     if (at == level->count) return misfit(a, "edit removes an unknown file");
     n->leaving[n->nleaving++] = level->files[at]; /* the tree's reference moves */
     level->count--;
-    memmove(level->files + at, level->files + at + 1,
-            (level->count - at) * sizeof *level->files);
+    memmove(level->files + at, level->files + at + 1, (level->count - at) * sizeof *level->files);
   }
   return rc;
 }

@@ -14,7 +14,9 @@ static lsm_cache *new_cache(size_t capacity) {
   return c;
 }
 
-static uint8_t fill_of(uint64_t file, uint64_t off) { return (uint8_t)(file * 31 + off * 7); }
+static uint8_t fill_of(uint64_t file, uint64_t off) {
+  return (uint8_t)(file * 31 + off * 7);
+}
 
 static lsm_block *new_block(lsm_cache *c, size_t size, uint8_t fill) {
   lsm_block *b;
@@ -225,7 +227,9 @@ START_TEST(test_many) {
 }
 END_TEST
 
-static bool fail_nth(void *arg) { return (*(int *)arg)-- != 0; }
+static bool fail_nth(void *arg) {
+  return (*(int *)arg)-- != 0;
+}
 static bool fail_all(void *arg) {
   (void)arg;
   return false;

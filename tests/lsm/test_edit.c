@@ -68,7 +68,10 @@ static const uint8_t golden[] = {
 #define GOLDEN_FIELDS 9
 
 START_TEST(test_golden) {
-  lsm_filemeta *f = make_file(9, 2, 0, 5, "\x02" "a", "\x02z", true);
+  lsm_filemeta *f = make_file(9, 2, 0, 5,
+                              "\x02"
+                              "a",
+                              "\x02z", true);
   lsm_edit e;
   lsm_buf out = {0};
   ck_assert_int_eq(build_sample(&e, f), LSM_OK);
@@ -111,7 +114,8 @@ START_TEST(test_decode) {
   ck_assert_uint_eq(f->ranges, 1);
   ck_assert_uint_eq(f->raw_bytes, 70000);
   ck_assert(f->largest_open);
-  ck_assert(lsm_slice_eq(f->smallest, lsm_slice_str("\x02" "a")));
+  ck_assert(lsm_slice_eq(f->smallest, lsm_slice_str("\x02"
+                                                    "a")));
   ck_assert(lsm_slice_eq(f->largest, lsm_slice_str("\x02z")));
   ck_assert_uint_eq(e.nremoved, 1);
   ck_assert_uint_eq(e.removed[0].keyspace, 2);
@@ -328,10 +332,15 @@ START_TEST(test_many) {
 }
 END_TEST
 
-static bool fail_nth(void *arg) { return (*(int *)arg)-- != 0; }
+static bool fail_nth(void *arg) {
+  return (*(int *)arg)-- != 0;
+}
 
 START_TEST(test_nomem) {
-  lsm_filemeta *f = make_file(9, 2, 0, 5, "\x02" "a", "\x02z", true);
+  lsm_filemeta *f = make_file(9, 2, 0, 5,
+                              "\x02"
+                              "a",
+                              "\x02z", true);
   bool built = false;
   bool encoded = false;
   bool decoded = false;

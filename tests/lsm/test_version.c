@@ -43,8 +43,8 @@ static lsm_filemeta *make_file(uint64_t number, uint32_t ks, int level, uint64_t
   return f;
 }
 
-static void add(lsm_edit *e, uint64_t number, uint32_t ks, int level, uint64_t run,
-                const char *lo, const char *hi, bool open) {
+static void add(lsm_edit *e, uint64_t number, uint32_t ks, int level, uint64_t run, const char *lo,
+                const char *hi, bool open) {
   lsm_filemeta *f = make_file(number, ks, level, run, lo, hi, open);
   ck_assert_int_eq(lsm_edit_add_file(e, f), LSM_OK);
   lsm_filemeta_unref(f);
@@ -132,8 +132,8 @@ START_TEST(test_find) {
   static const struct {
     const char *key;
     size_t want;
-  } rows[] = {{"\1a", 0}, {"\1b", 0},  {"\1c", 0}, {"\1cz", 0}, {"\1d", 1}, {"\1f", 1},
-              {"\1g", 2}, {"\1fa", 2}, {"\1m", 2}, {"\1n", 3}};
+  } rows[] = {{"\1a", 0}, {"\1b", 0}, {"\1c", 0},  {"\1cz", 0}, {"\1d", 1},
+              {"\1f", 1}, {"\1g", 2}, {"\1fa", 2}, {"\1m", 2},  {"\1n", 3}};
   for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
     ck_assert_uint_eq(lsm_files_find(files, 3, lsm_slice_str(rows[i].key)), rows[i].want);
   }
@@ -202,18 +202,34 @@ static lsm_version *base_version(void) {
 
 static void bad_edit(int i, lsm_edit *e, lsm_version *v) {
   switch (i) {
-    case 0: create(e, 1); break;
-    case 1: ck_assert_int_eq(lsm_edit_drop_keyspace(e, 3), LSM_OK); break;
-    case 2: add(e, 9, 3, 0, 1, "a", "b", false); break;
-    case 3: add(e, 2, 1, 0, 4, "a", "b", false); break; /* there already */
-    case 4: add(e, 5, 1, 0, 4, "a", "b", false); break; /* in another keyspace */
+    case 0:
+      create(e, 1);
+      break;
+    case 1:
+      ck_assert_int_eq(lsm_edit_drop_keyspace(e, 3), LSM_OK);
+      break;
+    case 2:
+      add(e, 9, 3, 0, 1, "a", "b", false);
+      break;
+    case 3:
+      add(e, 2, 1, 0, 4, "a", "b", false);
+      break; /* there already */
+    case 4:
+      add(e, 5, 1, 0, 4, "a", "b", false);
+      break; /* in another keyspace */
     case 5:
       add(e, 9, 1, 0, 4, "a", "b", false);
       add(e, 9, 2, 0, 4, "a", "b", false);
       break;
-    case 6: add(e, 9, 1, 1, 0, "a", "d", false); break; /* overlaps 2 */
-    case 7: add(e, 9, 1, 1, 0, "e", "g", false); break;
-    case 8: add(e, 9, 1, 0, 1, "c", "d", false); break; /* overlaps 1 in its run */
+    case 6:
+      add(e, 9, 1, 1, 0, "a", "d", false);
+      break; /* overlaps 2 */
+    case 7:
+      add(e, 9, 1, 1, 0, "e", "g", false);
+      break;
+    case 8:
+      add(e, 9, 1, 0, 1, "c", "d", false);
+      break; /* overlaps 1 in its run */
     case 9:
     case 10: { /* a file that is not there; not in that level */
       lsm_filemeta *f = make_file(i == 9 ? 77 : 2, 1, 0, 0, "a", "b", false);
@@ -232,7 +248,8 @@ static void bad_edit(int i, lsm_edit *e, lsm_version *v) {
       ck_assert_int_eq(lsm_edit_drop_keyspace(e, 1), LSM_OK);
       take(e, v, 1, 1, 2);
       break;
-    default: ck_abort();
+    default:
+      ck_abort();
   }
 }
 #define BAD_EDITS 14
@@ -469,7 +486,9 @@ START_TEST(test_to_edit) {
 }
 END_TEST
 
-static bool fail_nth(void *arg) { return (*(int *)arg)-- != 0; }
+static bool fail_nth(void *arg) {
+  return (*(int *)arg)-- != 0;
+}
 
 START_TEST(test_nomem) {
   lsm_version *v = base_version();
@@ -516,8 +535,8 @@ END_TEST
 /*------------------------------------------------------------------ random */
 
 #define KEYSPACES 4
-#define HELD 6
-#define SPAN 26
+#define HELD      6
+#define SPAN      26
 
 typedef struct model_file {
   uint64_t number, run;
@@ -612,9 +631,8 @@ static void check_model(const lsm_version *v, const model *m) {
       for (size_t i = 1; i < t->levels[l].count; i++) {
         const lsm_filemeta *a = t->levels[l].files[i - 1];
         const lsm_filemeta *b = t->levels[l].files[i];
-        ck_assert(a->run > b->run ||
-                  (a->run == b->run && !lsm_filemeta_contains(a, b->smallest) &&
-                   lsm_slice_cmp(a->smallest, b->smallest) < 0));
+        ck_assert(a->run > b->run || (a->run == b->run && !lsm_filemeta_contains(a, b->smallest) &&
+                                      lsm_slice_cmp(a->smallest, b->smallest) < 0));
       }
     }
   }
