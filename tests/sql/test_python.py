@@ -1,0 +1,361 @@
+#!/usr/bin/env python3
+"""The lsm table through a second binding: Python's sqlite3.
+
+LSMVTAB names the extension. An ordinary table with the same definition is
+the oracle: the same statements go to both, the same answers must come back.
+The random tests have fixed seeds; LSM_SEED=n runs them with another one.
+"""
+import math
+import os
+import random
+import shutil
+import sqlite3
+import tempfile
+import threading
+import unittest
+
+EXTENSION = os.environ.get("LSMVTAB", "./lsmvtab")
+SEED = int(os.environ.get("LSM_SEED", "1"))
+
+
+def connect(path, **kwargs):
+    db = sqlite3.connect(path, isolation_level=None, **kwargs)
+    db.enable_load_extension(True)
+    db.load_extension(EXTENSION)
+    return db
+
+
+def exact(value):
+    """Tells 1 from 1.0 and -0.0 from 0.0, and makes NaN-free values comparable."""
+    return (type(value).__name__, repr(value))
+
+
+def rows(cursor):
+    return [tuple(exact(v) for v in row) for row in cursor]
+
+
+class Case(unittest.TestCase):
+    def setUp(self):
+        self.dir = tempfile.mkdtemp(prefix="lsm-python-")
+        self.path = os.path.join(self.dir, "test.db")
+        self.db = connect(self.path)
+
+    def tearDown(self):
+        self.db.close()
+        shutil.rmtree(self.dir)
+
+    def reopen(self):
+        self.db.close()
+        self.db = connect(self.path)
+
+    def one(self, sql, *args):
+        return self.db.execute(sql, args).fetchone()[0]
+
+
+class Basics(Case):
+    def test_values_come_back(self):
+        self.db.execute("CREATE VIRTUAL TABLE t USING lsm")
+        values = [None, 0, 1, -1, 2**63 - 1, -(2**63), 0.0, 1.5, -2.5e300, 5e-324, math.inf,
+                  "", "text", "grüße 😀", "a\0b", b"", b"\0", b"\xff" * 1000, "x" * 100000]
+        for i, value in enumerate(values):
+            self.db.execute("INSERT INTO t VALUES(?, ?)", (i, value))
+        for flushed in (False, True):
+            if flushed:
+                self.db.execute("SELECT lsm_flush('t')")
+            got = [r[0] for r in self.db.execute("SELECT value FROM t ORDER BY key")]
+            self.assertEqual([exact(v) for v in got], [exact(v) for v in values])
+        self.reopen()
+        got = [r[0] for r in self.db.execute("SELECT value FROM t ORDER BY key")]
+        self.assertEqual([exact(v) for v in got], [exact(v) for v in values])
+
+    def test_keys_come_back_in_order(self):
+        self.db.execute("CREATE VIRTUAL TABLE t USING lsm")
+        keys = [-math.inf, -(2**63), -1.5, -1, -5e-324, 0, 5e-324, 1, 1.5, 2**53, 2**53 + 1,
+                2**63 - 1, 9.3e18, math.inf, "", "\0", "\0\0", "\0a", "a", "a\0", "aa", "b", "é",
+                "\U0001F600", b"", b"\0", b"\0\0", b"\x01", b"a", b"\xff", b"\xff\xff"]
+        mixed = keys[:]
+        random.Random(SEED).shuffle(mixed)
+        self.db.executemany("INSERT INTO t VALUES(?, 1)", [(k,) for k in mixed])
+        want = [exact(k) for k in keys]
+        self.assertEqual([exact(r[0]) for r in self.db.execute("SELECT key FROM t")], want)
+        self.db.execute("SELECT lsm_flush('t')")
+        self.assertEqual([exact(r[0]) for r in self.db.execute("SELECT key FROM t")], want)
+        back = self.db.execute("SELECT key FROM t ORDER BY key DESC")
+        self.assertEqual([exact(r[0]) for r in back], want[::-1])
+        for i, key in enumerate(keys):
+            self.assertEqual(self.one("SELECT count(*) FROM t WHERE key = ?", key), 1)
+            self.assertEqual(self.one("SELECT count(*) FROM t WHERE key < ?", key), i)
+            self.assertEqual(self.one("SELECT count(*) FROM t WHERE key >= ?", key), len(keys) - i)
+
+    def test_error_classes(self):
+        self.db.execute("CREATE VIRTUAL TABLE t USING lsm(id INTEGER PRIMARY KEY, v NOT NULL)")
+        self.db.execute("INSERT INTO t VALUES(1, 1)")
+        with self.assertRaisesRegex(sqlite3.IntegrityError, "UNIQUE constraint failed: t.id"):
+            self.db.execute("INSERT INTO t VALUES(1, 2)")
+        with self.assertRaisesRegex(sqlite3.IntegrityError, "NOT NULL constraint failed: t.v"):
+            self.db.execute("INSERT INTO t VALUES(2, NULL)")
+        with self.assertRaisesRegex(sqlite3.OperationalError, "nobody"):
+            self.db.execute("SELECT lsm_flush('nobody')")
+        self.assertEqual(self.one("SELECT count(*) FROM t"), 1)
+
+    def test_lastrowid_and_rowcount(self):
+        self.db.execute("CREATE VIRTUAL TABLE t USING lsm(id INTEGER PRIMARY KEY, v)")
+        self.assertEqual(self.db.execute("INSERT INTO t(v) VALUES('a')").lastrowid, 1)
+        self.assertEqual(self.db.execute("INSERT INTO t VALUES(41, 'b')").lastrowid, 41)
+        self.assertEqual(self.db.execute("INSERT INTO t VALUES(NULL, 'c')").lastrowid, 42)
+        self.assertEqual(self.db.execute("UPDATE t SET v = 'x'").rowcount, 3)
+        self.assertEqual(self.db.execute("DELETE FROM t WHERE id > 40").rowcount, 2)
+
+    def test_memory_database(self):
+        db = connect(":memory:")
+        db.execute("CREATE VIRTUAL TABLE t USING lsm")
+        db.executemany("INSERT INTO t VALUES(?, ?)", [(i, i * i) for i in range(1000)])
+        db.execute("SELECT lsm_flush('t')")
+        self.assertEqual(db.execute("SELECT sum(value) FROM t").fetchone()[0],
+                         sum(i * i for i in range(1000)))
+        self.assertEqual(os.listdir(self.dir), [os.path.basename(self.path)]
+                         if os.path.exists(self.path) else [])
+        db.close()
+
+    def test_a_cursor_open_while_rows_change(self):
+        self.db.execute("CREATE VIRTUAL TABLE t USING lsm(id INTEGER PRIMARY KEY, v)")
+        self.db.executemany("INSERT INTO t VALUES(?, ?)", [(i, i) for i in range(500)])
+        read = self.db.execute("SELECT id FROM t ORDER BY id")
+        first = [read.fetchone()[0] for _ in range(100)]
+        self.db.execute("DELETE FROM t WHERE id >= 400")
+        self.db.execute("SELECT lsm_flush('t')")
+        rest = [r[0] for r in read]
+        self.assertEqual(first, list(range(100)))
+        # What it has not reached yet may be gone or not, but all it gives is in order and was there.
+        self.assertEqual(rest[:300], list(range(100, 400)))
+        self.assertEqual(self.one("SELECT count(*) FROM t"), 400)
+
+    def test_interrupt(self):
+        self.db.execute("CREATE VIRTUAL TABLE t USING lsm(id INTEGER PRIMARY KEY, v)")
+        self.db.execute("INSERT INTO t WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c"
+                        " WHERE i < 20000) SELECT i, 'v' || i FROM c")
+        calls = [0]
+
+        def stop():
+            calls[0] += 1
+            return calls[0] > 50
+        self.db.set_progress_handler(stop, 1000)
+        with self.assertRaises(sqlite3.OperationalError):
+            self.db.execute("UPDATE t SET v = v || (SELECT count(*) FROM t)")
+        self.db.set_progress_handler(None, 0)
+        self.assertEqual(self.one("SELECT count(*) FROM t WHERE v = 'v' || id"), 20000)
+
+
+class Connections(Case):
+    """Several connections to one database in one process."""
+
+    def setUp(self):
+        super().setUp()
+        self.db.execute("PRAGMA journal_mode=WAL")
+        self.db.execute("CREATE VIRTUAL TABLE t USING lsm(id INTEGER PRIMARY KEY, v)")
+        self.db.execute("CREATE TABLE o(id INTEGER PRIMARY KEY, v)")
+
+    def test_others_see_commits_only(self):
+        other = connect(self.path)
+        self.db.execute("BEGIN")
+        self.db.execute("INSERT INTO t VALUES(1, 'x')")
+        self.assertEqual(other.execute("SELECT count(*) FROM t").fetchone()[0], 0)
+        self.db.execute("COMMIT")
+        self.assertEqual(other.execute("SELECT count(*) FROM t").fetchone()[0], 1)
+        other.close()
+
+    def test_a_snapshot_stays(self):
+        self.db.execute("INSERT INTO t VALUES(1, 'x')")
+        other = connect(self.path)
+        other.execute("BEGIN")
+        self.assertEqual(other.execute("SELECT count(*) FROM t").fetchone()[0], 1)
+        self.db.execute("INSERT INTO t VALUES(2, 'y')")
+        self.db.execute("SELECT lsm_flush('t')")
+        self.assertEqual(other.execute("SELECT count(*) FROM t").fetchone()[0], 1)
+        other.execute("COMMIT")
+        self.assertEqual(other.execute("SELECT count(*) FROM t").fetchone()[0], 2)
+        other.close()
+
+    def test_one_writer(self):
+        other = connect(self.path, timeout=0.05)
+        self.db.execute("BEGIN IMMEDIATE")
+        self.db.execute("INSERT INTO t VALUES(1, 'x')")
+        with self.assertRaisesRegex(sqlite3.OperationalError, "locked"):
+            other.execute("INSERT INTO t VALUES(2, 'y')")
+        self.db.execute("COMMIT")
+        other.execute("INSERT INTO t VALUES(2, 'y')")
+        self.assertEqual(self.one("SELECT count(*) FROM t"), 2)
+        other.close()
+
+    def test_threads(self):
+        errors = []
+
+        def work(n):
+            try:
+                db = connect(self.path, timeout=60)
+                for i in range(60):
+                    db.execute("BEGIN IMMEDIATE")
+                    db.execute("INSERT INTO t VALUES(?, ?)", (n * 1000 + i, "v%d" % i))
+                    db.execute("UPDATE t SET v = v || '.' WHERE id = ?", (n * 1000 + i // 2,))
+                    db.execute("COMMIT")
+                    mine = db.execute("SELECT count(*) FROM t WHERE id >= ? AND id < ?",
+                                      (n * 1000, n * 1000 + 1000)).fetchone()[0]
+                    if mine != i + 1:
+                        errors.append("thread %d sees %d rows after %d" % (n, mine, i + 1))
+                db.close()
+            except Exception as e:  # reported by the test, below
+                errors.append(repr(e))
+        threads = [threading.Thread(target=work, args=(n,)) for n in range(4)]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+        self.assertEqual(errors, [])
+        self.assertEqual(self.one("SELECT count(*) FROM t"), 240)
+        self.assertEqual(self.one("SELECT lsm_verify('t')"), "ok")
+
+
+class Differential(Case):
+    """Random statements, an ordinary table as the oracle."""
+
+    SCHEMAS = [
+        ("k PRIMARY KEY, a, b", " WITHOUT ROWID", ["k"]),
+        ("k INTEGER PRIMARY KEY, a, b", "", ["k"]),
+        ("k TEXT, a INTEGER, b, PRIMARY KEY(k, a)", " WITHOUT ROWID", ["k", "a"]),
+        ("k, a REAL, b TEXT, PRIMARY KEY(k DESC, a)", " WITHOUT ROWID", ["k DESC", "a"]),
+        ("k TEXT COLLATE NOCASE, a BLOB, b NUMERIC, PRIMARY KEY(a DESC, k DESC)", " WITHOUT ROWID",
+         ["a DESC", "k DESC"]),
+    ]
+
+    def value(self, rng, null=0.1):
+        kind = rng.random()
+        if kind < null:
+            return None
+        if kind < 0.45:
+            return rng.randint(-20, 20)
+        if kind < 0.55:
+            return rng.randint(-20, 20) / 2.0
+        if kind < 0.60:
+            return rng.choice([2**53, 2**53 + 1, float(2**53), 2**63 - 1, -(2**63), 1e19, -1e19])
+        if kind < 0.85:
+            return "".join(rng.choice("aAbB1\0é") for _ in range(rng.randint(0, 4)))
+        if kind < 0.90:
+            return str(rng.randint(-20, 20))
+        return bytes(rng.choice(b"\0\1a\xff") for _ in range(rng.randint(0, 4)))
+
+    def where(self, rng, args):
+        column = rng.choice(["k", "a", "k", "b"])
+        shape = rng.randint(0, 7)
+        if shape == 0:
+            args.append(self.value(rng))
+            return column + " = ?"
+        if shape == 1:
+            args.append(self.value(rng))
+            return column + rng.choice([" < ?", " <= ?", " > ?", " >= ?"])
+        if shape == 2:
+            args.extend([self.value(rng), self.value(rng)])
+            return column + " BETWEEN ? AND ?"
+        if shape == 3:
+            n = rng.randint(1, 4)
+            args.extend(self.value(rng) for _ in range(n))
+            return column + " IN (" + ", ".join("?" * n) + ")"
+        if shape == 4:
+            args.extend([self.value(rng), self.value(rng)])
+            return "k = ? AND a " + rng.choice(["=", "<", ">=", "IS NOT"]) + " ?"
+        if shape == 5:
+            args.extend([self.value(rng), self.value(rng), self.value(rng)])
+            return "k > ? AND k <= ? AND a < ?"
+        if shape == 6:
+            args.append(rng.choice(["a%", "A%", "1%", "%", "-1%", "aB_"]))
+            return column + " LIKE ?"
+        args.extend([self.value(rng), self.value(rng)])
+        return "k = ? OR a = ?"
+
+    def statement(self, rng):
+        args = []
+        kind = rng.random()
+        conflict = rng.choice(["", "", " OR REPLACE", " OR IGNORE", " OR FAIL", " OR ABORT"])
+        if kind < 0.40:
+            n = rng.randint(1, 5)
+            args = [self.value(rng, 0.05) for _ in range(3 * n)]
+            return "INSERT%s INTO {t} VALUES %s" % (conflict, ", ".join(["(?, ?, ?)"] * n)), args
+        if kind < 0.50:
+            column = rng.choice(["a", "b", "b", "k"])
+            args.append(self.value(rng))
+            if conflict and column != "b":
+                # Which of two rows wins depends on their order: keep it that of the key.
+                args.append(self.value(rng))
+                return "UPDATE%s {t} SET %s = ? WHERE k = ?" % (conflict, column), args
+            return "UPDATE%s {t} SET %s = ? WHERE %s" % (conflict, column, self.where(rng, args)), args
+        if kind < 0.58:
+            return "DELETE FROM {t} WHERE " + self.where(rng, args), args
+        if kind < 0.62:
+            where = self.where(rng, args)
+            return ("INSERT%s INTO {t} SELECT k || '+', a, b FROM {t} WHERE %s ORDER BY {keys}"
+                    % (conflict, where)), args
+        if kind < 0.66:
+            return rng.choice(["BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT s", "ROLLBACK TO s",
+                               "RELEASE s"]), args
+        order = rng.choice(["{keys}", "{back}"])
+        where = self.where(rng, args) if rng.random() < 0.85 else "1"
+        limit = rng.choice(["", "", " LIMIT 3", " LIMIT 2 OFFSET 2"])
+        return "SELECT * FROM {t} WHERE %s ORDER BY %s%s" % (where, order, limit), args
+
+    @staticmethod
+    def outcome(db, sql, args):
+        """What a statement gave: rows and changes, or the class of its error."""
+        try:
+            cursor = db.execute(sql, args)
+            got = rows(cursor)
+            changes = cursor.rowcount if sql.startswith(("INSERT", "UPDATE", "DELETE")) else None
+            return ("ok", got, changes)
+        except sqlite3.Error as e:
+            return ("error", type(e).__name__, str(e))
+
+    def session(self, schema, seed, count):
+        definition, suffix, keys = schema
+        rng = random.Random(seed)
+        oracle = connect(os.path.join(self.dir, "oracle.db"))
+        oracle.execute("CREATE TABLE t(%s)%s" % (definition, suffix))
+        self.db.execute("CREATE VIRTUAL TABLE t USING lsm(%s)" % definition)
+        back = [k[:-5] if k.endswith(" DESC") else k + " DESC" for k in keys]
+        history = []
+        for n in range(count):
+            sql, args = self.statement(rng)
+            sql = sql.format(t="t", keys=", ".join(keys), back=", ".join(back))
+            history.append((sql, args))
+            want = self.outcome(oracle, sql, args)
+            got = self.outcome(self.db, sql, args)
+            if got != want:
+                tail = "\n".join("    %s %r" % h for h in history[-6:])
+                self.fail("seed %d, statement %d of t(%s):\n%s\n  ordinary: %s\n  lsm:      %s"
+                          % (seed, n, definition, tail, want, got))
+            if n % 97 == 50 and not self.db.in_transaction:
+                self.db.execute("SELECT lsm_flush('t')")
+            if n % 389 == 200 and not self.db.in_transaction:
+                self.db.execute("SELECT lsm_compact('t')")
+            if n % 500 == 499:
+                oracle.close()
+                oracle = connect(os.path.join(self.dir, "oracle.db"))
+                self.reopen()
+        for db in (oracle, self.db):
+            if db.in_transaction:
+                db.execute("COMMIT")
+        final = "SELECT * FROM t ORDER BY " + ", ".join(keys)
+        self.assertEqual(rows(self.db.execute(final)), rows(oracle.execute(final)))
+        self.assertEqual(self.one("SELECT lsm_verify('t')"), "ok")
+        oracle.close()
+
+
+def add_sessions():
+    for i, schema in enumerate(Differential.SCHEMAS):
+        for round_ in range(2):
+            def test(self, schema=schema, seed=SEED * 1000 + i * 10 + round_):
+                self.session(schema, seed, 2500)
+            setattr(Differential, "test_schema_%d_round_%d" % (i, round_), test)
+
+
+add_sessions()
+
+if __name__ == "__main__":
+    unittest.main()
