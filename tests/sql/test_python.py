@@ -236,7 +236,8 @@ class Differential(Case):
         if kind < 0.55:
             return rng.randint(-20, 20) / 2.0
         if kind < 0.60:
-            return rng.choice([2**53, 2**53 + 1, float(2**53), 2**63 - 1, -(2**63), 1e19, -1e19])
+            # (Not 2**63 - 1: after that rowid an ordinary table takes random ones.)
+            return rng.choice([2**53, 2**53 + 1, float(2**53), 2**61 + 1, -(2**63), 1e19, -1e19])
         if kind < 0.85:
             return "".join(rng.choice("aAbB1\0é") for _ in range(rng.randint(0, 4)))
         if kind < 0.90:
@@ -312,10 +313,21 @@ class Differential(Case):
         except sqlite3.Error as e:
             return ("error", type(e).__name__, str(e))
 
+    @staticmethod
+    def fast(path):
+        """Power loss is tested elsewhere: here nobody waits for the disk."""
+        db = connect(path)
+        db.execute("PRAGMA synchronous=OFF")
+        # A blob that || made a text may be anything.
+        db.text_factory = lambda text: text.decode("utf-8", "surrogateescape")
+        return db
+
     def session(self, schema, seed, count):
         definition, suffix, keys = schema
         rng = random.Random(seed)
-        oracle = connect(os.path.join(self.dir, "oracle.db"))
+        oracle = self.fast(os.path.join(self.dir, "oracle.db"))
+        self.db.close()
+        self.db = self.fast(self.path)
         oracle.execute("CREATE TABLE t(%s)%s" % (definition, suffix))
         self.db.execute("CREATE VIRTUAL TABLE t USING lsm(%s)" % definition)
         back = [k[:-5] if k.endswith(" DESC") else k + " DESC" for k in keys]
@@ -336,8 +348,9 @@ class Differential(Case):
                 self.db.execute("SELECT lsm_compact('t')")
             if n % 500 == 499:
                 oracle.close()
-                oracle = connect(os.path.join(self.dir, "oracle.db"))
-                self.reopen()
+                self.db.close()
+                oracle = self.fast(os.path.join(self.dir, "oracle.db"))
+                self.db = self.fast(self.path)
         for db in (oracle, self.db):
             if db.in_transaction:
                 db.execute("COMMIT")
