@@ -35,7 +35,9 @@ lsm_rc lsm_manifest_read(lsm_env *env, const char *dir,
                          lsm_manifest_state *state);
 
 /* Writes a new manifest file NUMBER that says all of state, switches CURRENT
-** to it and returns it open for appending. */
+** to it and returns it open for appending. After an error CURRENT names the
+** old manifest or, when only the last sync failed, the new one: nothing may be
+** appended to the old one; create another. */
 lsm_rc lsm_manifest_create(lsm_env *env, const char *dir, uint64_t number,
                            const lsm_manifest_state *state, lsm_manifest **m);
 

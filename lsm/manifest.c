@@ -1,0 +1,449 @@
+/* manifest.c: the edit log's file, and CURRENT.
+**
+** Owns:  the open manifest, the offset behind its last record.
+** Holds: (1) each record is durable before the next one is written, so only
+**            the last can be torn, and that one was never acted on;
+**        (2) a record that failed is cut off durably, or the manifest is
+**            broken: a power loss must not bring back an edit whose files the
+**            store has removed since;
+**        (3) CURRENT names a manifest only when that is durable.
+** Locks: none; one thread at a time.
+** Bytes: FORMAT.md, "Manifest". Offsets of records are multiples of 16, so no
+**        record's header lies in two sectors. */
+#include "manifest.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "filename.h"
+#include "wal_format.h" /* the sector rule */
+
+#define MAGIC   "lsmmani\n" /* 8 bytes */
+#define VERSION 1u
+
+enum {
+  HEADER_SIZE = 48,
+  AT_VERSION = 8,
+  AT_ZERO = 12,
+  AT_STORE = 16,
+  AT_NUMBER = 32,
+  AT_ZERO2 = 40,
+  AT_CRC = 44,
+  RECORD_SIZE = 16, /* of a record's header: crc, payload crc, length, zeros */
+  ALIGN = 16,
+  CURRENT_MAX = 80, /* bytes of CURRENT at most */
+  MESSAGE_SIZE = 400
+};
+#define PAYLOAD_MAX 0xFFFFFFC0u
+
+struct lsm_manifest {
+  lsm_env *env;
+  lsm_file *file;
+  char *path;
+  uint64_t number;
+  uint64_t size; /* behind the last record */
+  bool broken;
+};
+
+static void keep_errmsg(char *msg) {
+  snprintf(msg, MESSAGE_SIZE, "%s", lsm_errmsg());
+}
+
+/* A failure of the environment, told with file, deed and offset. */
+static lsm_rc fail_at(const lsm_manifest *m, lsm_rc rc, const char *deed) {
+  return lsm_fail(rc, "%s: cannot %s at offset %" PRIu64 ": %s", m->path, deed, m->size,
+                  lsm_errmsg());
+}
+
+/*------------------------------------------------------------------ records */
+
+static size_t padded(uint64_t len) {
+  return (size_t)((len + ALIGN - 1) / ALIGN * ALIGN);
+}
+
+/* A record's header checks only in its file, and there only at its offset. */
+static uint32_t head_crc(const uint8_t *p, uint64_t number, uint64_t off) {
+  uint8_t seed[16];
+  lsm_set_u64(seed, number);
+  lsm_set_u64(seed + 8, off);
+  return lsm_crc(lsm_crc(0, seed, sizeof(seed)), p + 4, RECORD_SIZE - 4);
+}
+
+/* Appends the record that EDIT makes at offset OFF of manifest NUMBER. */
+static lsm_rc put_record(lsm_buf *out, const lsm_edit *edit, uint64_t number, uint64_t off) {
+  static const uint8_t zeros[ALIGN] = {0};
+  size_t start = out->size;
+  uint64_t len;
+  size_t total;
+  lsm_sectors s;
+  uint8_t *p;
+  lsm_rc rc = lsm_buf_append(out, zeros, RECORD_SIZE);
+  if (rc == LSM_OK) rc = lsm_edit_encode(edit, out);
+  if (rc != LSM_OK) return rc;
+  len = out->size - start - RECORD_SIZE;
+  if (len > PAYLOAD_MAX) {
+    return lsm_fail(LSM_FULL,
+                    "%06" PRIu64 ".manifest: more than 4 GB do not fit a record at offset %" PRIu64,
+                    number, off);
+  }
+  rc = lsm_buf_append(out, zeros, padded(len) - (size_t)len);
+  if (rc != LSM_OK) return rc;
+  p = out->data + start;
+  total = out->size - start;
+  lsm_sectors_init(&s, off);
+  lsm_sectors_feed(&s, p, total);
+  lsm_set_u32(p + 4, lsm_crc(0, p + RECORD_SIZE, total - RECORD_SIZE));
+  lsm_set_u32(p + 8, (uint32_t)len);
+  lsm_set_u32(p + 12, lsm_sectors_total(&s));
+  lsm_set_u32(p, head_crc(p, number, off));
+  return LSM_OK;
+}
+
+/*------------------------------------------------------------------ reading */
+
+/* A manifest in memory. */
+typedef struct image {
+  const char *path;
+  uint64_t number;
+  const uint8_t *data;
+  size_t size;
+} image;
+
+static bool head_ok(const image *m, size_t off) {
+  return m->size - off >= RECORD_SIZE &&
+         lsm_get_u32(m->data + off) == head_crc(m->data + off, m->number, off);
+}
+
+/* The record at OFF does not check: LSM_OK when it is one that was never
+** finished. It must be the last, and lack its end or a sector. */
+static lsm_rc judge(const image *m, size_t off) {
+  const uint8_t *p = m->data + off;
+  size_t rest = m->size - off;
+  if (rest < RECORD_SIZE) return LSM_OK;
+  if (head_ok(m, off)) {
+    uint64_t bytes = (uint64_t)RECORD_SIZE + padded(lsm_get_u32(p + 8));
+    if (bytes > rest) return LSM_OK;
+    if (bytes == rest) {
+      lsm_sectors s;
+      lsm_sectors_init(&s, off);
+      lsm_sectors_feed(&s, p, rest);
+      if (lsm_sectors_lost(&s, lsm_get_u32(p + 12), true)) return LSM_OK;
+    }
+  } else {
+    size_t part = LSM_SECTOR - off % LSM_SECTOR;
+    bool last = true;
+    for (size_t i = off + ALIGN; i < m->size && last; i += ALIGN) last = !head_ok(m, i);
+    if (last && lsm_all_zero(p, part < rest ? part : rest)) return LSM_OK;
+  }
+  return lsm_corrupt(m->path, off, "damaged record of the manifest");
+}
+
+/* The payload of the record at OFF and the next record's offset. An unfinished
+** record: *next == OFF. */
+static lsm_rc get_record(const image *m, size_t off, lsm_slice *payload, size_t *next) {
+  const uint8_t *p = m->data + off;
+  uint32_t len;
+  *next = off;
+  if (!head_ok(m, off)) return judge(m, off);
+  len = lsm_get_u32(p + 8);
+  if (len > PAYLOAD_MAX) return lsm_corrupt(m->path, off, "impossible length of a record");
+  if (padded(len) > m->size - off - RECORD_SIZE ||
+      lsm_crc(0, p + RECORD_SIZE, padded(len)) != lsm_get_u32(p + 4)) {
+    return judge(m, off);
+  }
+  if (!lsm_all_zero(p + RECORD_SIZE + len, padded(len) - len)) {
+    return lsm_corrupt(m->path, off, "padding of a record is not zero");
+  }
+  *payload = lsm_slice_of(p + RECORD_SIZE, len);
+  *next = off + RECORD_SIZE + padded(len);
+  return LSM_OK;
+}
+
+static lsm_rc check_header(const image *m, uint8_t *store_id) {
+  const uint8_t *p = m->data;
+  if (m->size < HEADER_SIZE || memcmp(p, MAGIC, 8) != 0 ||
+      lsm_get_u32(p + AT_CRC) != lsm_crc(0, p, AT_CRC)) {
+    return lsm_corrupt(m->path, 0, "damaged header of a manifest");
+  }
+  if (lsm_get_u32(p + AT_VERSION) != VERSION) {
+    return lsm_fail(LSM_CANTOPEN,
+                    "%s: format version %" PRIu32 " at offset %d is not known, only %u is", m->path,
+                    lsm_get_u32(p + AT_VERSION), AT_VERSION, VERSION);
+  }
+  if (lsm_get_u32(p + AT_ZERO) != 0 || lsm_get_u32(p + AT_ZERO2) != 0) {
+    return lsm_corrupt(m->path, AT_ZERO, "reserved bytes of a manifest's header are not zero");
+  }
+  if (lsm_get_u64(p + AT_NUMBER) != m->number) {
+    return lsm_corrupt(m->path, AT_NUMBER, "the manifest has another number than its name");
+  }
+  memcpy(store_id, p + AT_STORE, 16);
+  return LSM_OK;
+}
+
+/* Applies one edit to the state. The first one must set every counter. */
+static lsm_rc apply(const image *m, size_t off, lsm_slice payload, lsm_manifest_state *st) {
+  lsm_edit e = {0};
+  lsm_version *next = NULL;
+  lsm_rc rc = lsm_edit_decode(payload, m->path, off, &e);
+  if (rc == LSM_OK && off == HEADER_SIZE &&
+      !(e.has_next_file && e.has_log && e.has_next_keyspace && e.has_last_txid)) {
+    rc = lsm_corrupt(m->path, off, "the first record of a manifest does not say all");
+  }
+  if (rc == LSM_OK) rc = lsm_version_apply(st->version, &e, m->path, off, &next);
+  if (rc == LSM_OK) {
+    lsm_version_unref(st->version);
+    st->version = next;
+    if (e.has_next_file) st->next_file = e.next_file;
+    if (e.has_log) st->log = e.log;
+    if (e.has_next_keyspace) st->next_keyspace = e.next_keyspace;
+    if (e.has_last_txid) st->last_txid = e.last_txid;
+  }
+  lsm_edit_fini(&e);
+  return rc;
+}
+
+static lsm_rc apply_all(const image *m, lsm_manifest_state *st) {
+  size_t off = HEADER_SIZE;
+  lsm_rc rc = LSM_OK;
+  while (rc == LSM_OK && off < m->size) {
+    lsm_slice payload = LSM_SLICE_NULL;
+    size_t next;
+    rc = get_record(m, off, &payload, &next);
+    if (rc != LSM_OK || next == off) break;
+    rc = apply(m, off, payload, st);
+    off = next;
+  }
+  /* CURRENT named it when its first record was durable. */
+  if (rc == LSM_OK && off == HEADER_SIZE) {
+    rc = lsm_corrupt(m->path, off, "the manifest has no complete record");
+  }
+  /* The manifest's own number is used, too. */
+  if (rc == LSM_OK && st->next_file <= m->number) st->next_file = m->number + 1;
+  return rc;
+}
+
+/*------------------------------------------------------------------ CURRENT */
+
+/* Its text; returns the length. */
+static size_t format_current(char *text, uint64_t number) {
+  int n = snprintf(text, CURRENT_MAX, "lsm 1 %06" PRIu64 ".manifest", number);
+  n += snprintf(text + n, CURRENT_MAX - (size_t)n, " crc %08" PRIx32 "\n",
+                lsm_crc(0, text, (size_t)n));
+  return (size_t)n;
+}
+
+/* Reads the number as it stands there, then compares with what would be
+** written for it: so every byte is checked. */
+static lsm_rc read_current(lsm_env *env, const char *dir, uint64_t *number) {
+  lsm_buf buf = {0};
+  char text[CURRENT_MAX];
+  uint64_t n = 0;
+  char *path = lsm_filename_new(dir, LSM_FILE_CURRENT, 0);
+  lsm_rc rc = path == NULL ? lsm_nomem() : lsm_env_read_file(env, path, &buf);
+  if (rc != LSM_OK) goto done;
+  for (size_t i = 6; i < buf.size && buf.data[i] >= '0' && buf.data[i] <= '9'; i++) {
+    n = n * 10 + (uint64_t)(buf.data[i] - '0'); /* too many: wraps, and differs */
+  }
+  if (buf.size != format_current(text, n) || memcmp(buf.data, text, buf.size) != 0) {
+    rc = lsm_corrupt(path, 0, "does not name a manifest, or its checksum is wrong");
+  } else {
+    *number = n;
+  }
+done:
+  lsm_buf_fini(&buf);
+  lsm_free(path);
+  return rc;
+}
+
+lsm_rc lsm_manifest_read(lsm_env *env, const char *dir,
+                         void (*on_garbage)(void *arg, uint64_t number), void *arg,
+                         lsm_manifest_state *st) {
+  lsm_buf buf = {0};
+  image m = {0};
+  char *path = NULL;
+  lsm_rc rc;
+  memset(st, 0, sizeof(*st));
+  rc = read_current(env, dir, &m.number);
+  if (rc != LSM_OK) return rc;
+  path = lsm_filename_new(dir, LSM_FILE_MANIFEST, m.number);
+  rc = path == NULL ? lsm_nomem() : lsm_env_read_file(env, path, &buf);
+  if (rc == LSM_NOTFOUND) rc = lsm_corrupt(path, 0, "missing, though CURRENT names it");
+  if (rc != LSM_OK) goto done;
+  m.path = path;
+  m.data = buf.data;
+  m.size = buf.size;
+  st->number = m.number;
+  rc = check_header(&m, st->store_id);
+  if (rc == LSM_OK) rc = lsm_version_new(on_garbage, arg, &st->version);
+  if (rc == LSM_OK) rc = apply_all(&m, st);
+done:
+  if (rc != LSM_OK) {
+    lsm_version_unref(st->version);
+    memset(st, 0, sizeof(*st));
+  }
+  lsm_buf_fini(&buf);
+  lsm_free(path);
+  return rc;
+}
+
+/*------------------------------------------------------------------ writing */
+
+void lsm_manifest_close(lsm_manifest *m) {
+  if (m == NULL) return;
+  lsm_file_close(m->file);
+  lsm_free(m->path);
+  lsm_free(m);
+}
+
+bool lsm_manifest_is_broken(const lsm_manifest *m) {
+  return m->broken;
+}
+uint64_t lsm_manifest_number(const lsm_manifest *m) {
+  return m->number;
+}
+uint64_t lsm_manifest_size(const lsm_manifest *m) {
+  return m->size;
+}
+
+/* Header and first record of a new manifest. */
+static lsm_rc put_image(lsm_buf *out, uint64_t number, const lsm_manifest_state *st) {
+  uint8_t h[HEADER_SIZE] = {0};
+  lsm_edit e = {0};
+  lsm_rc rc;
+  memcpy(h, MAGIC, 8);
+  lsm_set_u32(h + AT_VERSION, VERSION);
+  memcpy(h + AT_STORE, st->store_id, 16);
+  lsm_set_u64(h + AT_NUMBER, number);
+  lsm_set_u32(h + AT_CRC, lsm_crc(0, h, AT_CRC));
+  rc = lsm_buf_append(out, h, sizeof(h));
+  if (rc == LSM_OK) rc = lsm_version_to_edit(st->version, &e);
+  e.has_next_file = e.has_log = e.has_next_keyspace = e.has_last_txid = true;
+  e.next_file = st->next_file;
+  e.log = st->log;
+  e.next_keyspace = st->next_keyspace;
+  e.last_txid = st->last_txid;
+  if (rc == LSM_OK) rc = put_record(out, &e, number, HEADER_SIZE);
+  lsm_edit_fini(&e);
+  return rc;
+}
+
+/* Makes the file at PATH with this content, synced. It is left open. */
+static lsm_rc write_file(lsm_env *env, const char *path, const void *data, size_t n,
+                         lsm_file **file) {
+  lsm_rc rc = env->open(env, path, LSM_OPEN_WRITE | LSM_OPEN_CREATE | LSM_OPEN_TRUNCATE, file);
+  if (rc != LSM_OK) {
+    *file = NULL;
+    return rc;
+  }
+  rc = lsm_file_write(*file, 0, data, n);
+  if (rc == LSM_OK) rc = lsm_file_sync(*file);
+  return rc;
+}
+
+/* Lets CURRENT name manifest NUMBER. *tried: the rename was, so that its
+** failure does not prove that the old CURRENT is still there. */
+static lsm_rc switch_current(lsm_env *env, const char *dir, uint64_t number, bool *tried) {
+  char text[CURRENT_MAX];
+  size_t n = format_current(text, number);
+  lsm_file *file = NULL;
+  char *current = lsm_filename_new(dir, LSM_FILE_CURRENT, 0);
+  char *tmp = lsm_filename_new(dir, LSM_FILE_TMP, number);
+  lsm_rc rc = LSM_OK;
+  if (current == NULL || tmp == NULL) {
+    rc = lsm_nomem();
+    goto done;
+  }
+  rc = write_file(env, tmp, text, n, &file);
+  lsm_file_close(file);
+  /* The manifest's name must be durable no later than CURRENT's new content. */
+  if (rc == LSM_OK) rc = env->sync_dir(env, dir);
+  if (rc == LSM_OK) {
+    *tried = true;
+    rc = env->rename(env, tmp, current);
+  }
+  if (rc == LSM_OK) {
+    rc = env->sync_dir(env, dir);
+  } else {
+    char msg[MESSAGE_SIZE];
+    keep_errmsg(msg);
+    (void)env->remove(env, tmp); /* else removed on open */
+    lsm_set_errmsg(msg);
+  }
+done:
+  lsm_free(current);
+  lsm_free(tmp);
+  return rc;
+}
+
+/* Removes a manifest that did not come into force. When CURRENT may name it,
+** it stays. */
+static void discard(lsm_env *env, const char *dir, lsm_manifest *m, bool tried) {
+  char msg[MESSAGE_SIZE];
+  uint64_t in_force = m->number;
+  lsm_rc rc = LSM_OK;
+  keep_errmsg(msg);
+  lsm_file_close(m->file);
+  m->file = NULL;
+  if (tried) rc = read_current(env, dir, &in_force);
+  if (!tried || rc == LSM_NOTFOUND || (rc == LSM_OK && in_force != m->number)) {
+    (void)env->remove(env, m->path); /* else removed on open */
+  }
+  lsm_set_errmsg(msg);
+}
+
+lsm_rc lsm_manifest_create(lsm_env *env, const char *dir, uint64_t number,
+                           const lsm_manifest_state *st, lsm_manifest **out) {
+  lsm_buf buf = {0};
+  bool tried = false;
+  lsm_manifest *m = lsm_calloc(sizeof(*m));
+  lsm_rc rc;
+  *out = NULL;
+  if (m == NULL) return lsm_nomem();
+  m->env = env;
+  m->number = number;
+  m->path = lsm_filename_new(dir, LSM_FILE_MANIFEST, number);
+  rc = m->path == NULL ? lsm_nomem() : put_image(&buf, number, st);
+  if (rc != LSM_OK) goto done;
+  rc = write_file(env, m->path, buf.data, buf.size, &m->file);
+  if (rc != LSM_OK) rc = fail_at(m, rc, "write the manifest");
+  if (rc == LSM_OK) rc = switch_current(env, dir, number, &tried);
+  if (rc == LSM_OK) {
+    m->size = buf.size;
+    *out = m;
+    m = NULL;
+  } else if (m->file != NULL) {
+    discard(env, dir, m, tried);
+  }
+done:
+  lsm_manifest_close(m);
+  lsm_buf_fini(&buf);
+  return rc;
+}
+
+lsm_rc lsm_manifest_append(lsm_manifest *m, const lsm_edit *edit) {
+  lsm_buf buf = {0};
+  lsm_rc rc;
+  if (m->broken) {
+    return lsm_fail(LSM_IOERR,
+                    "%s: the manifest takes nothing more after an earlier error at offset %" PRIu64,
+                    m->path, m->size);
+  }
+  rc = put_record(&buf, edit, m->number, m->size);
+  if (rc != LSM_OK) goto done;
+  rc = lsm_file_write(m->file, m->size, buf.data, buf.size);
+  if (rc == LSM_OK) rc = lsm_file_sync(m->file);
+  if (rc == LSM_OK) {
+    m->size += buf.size;
+  } else {
+    char msg[MESSAGE_SIZE];
+    rc = fail_at(m, rc, "append");
+    keep_errmsg(msg);
+    if (m->file->ops->truncate(m->file, m->size) != LSM_OK || lsm_file_sync(m->file) != LSM_OK) {
+      m->broken = true;
+    }
+    lsm_set_errmsg(msg);
+  }
+done:
+  lsm_buf_fini(&buf);
+  return rc;
+}
