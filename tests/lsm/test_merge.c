@@ -183,17 +183,30 @@ static uint8_t key_bytes[SPACE][20];
 static lsm_slice keys[SPACE];
 static uint32_t values[MAX_SOURCES][SPACE];
 
-/* Rising keys of many lengths, most with a long prefix in common. */
+/* Rising keys of many lengths, most with a long prefix in common: forty that
+** part in the third byte, forty of 9 to 12 bytes that part in the ninth or
+** later, forty around the sixteenth. */
 static void make_keys(void) {
   for (int k = 0; k < SPACE; k++) {
+    int v = k % 40;
     uint8_t *p = key_bytes[k];
     memset(p, 0, sizeof key_bytes[k]);
     p[0] = 1;
     p[1] = (uint8_t)(k / 40);
-    size_t at = k / 40 == 0 ? 2 : k / 40 == 1 ? 7 : 15;
-    p[at] = (uint8_t)(k % 40);
-    p[at + 1] = (uint8_t)k;
-    size_t len = k / 40 == 2 && k % 2 == 0 ? at + 1 : at + 2;
+    size_t len = 4;
+    if (k < 40) {
+      p[2] = (uint8_t)v;
+      p[3] = (uint8_t)(255 - v);
+    } else if (k < 80) {
+      p[8] = (uint8_t)(v / 3);
+      p[9] = (uint8_t)(v % 3 * 4);
+      p[11] = (uint8_t)(255 - v);
+      len = v % 3 == 0 ? 9 : v % 3 == 1 ? 10 : 12;
+    } else {
+      p[15] = (uint8_t)v;
+      p[16] = (uint8_t)(255 - v);
+      len = v % 2 == 0 ? 16 : 17;
+    }
     keys[k] = lsm_slice_of(p, len);
     if (k > 0) ck_assert_int_lt(lsm_slice_cmp(keys[k - 1], keys[k]), 0);
   }
@@ -234,7 +247,8 @@ static void free_model(model *m) {
 /* The same answers as a rangeset, without being known as one. */
 static bool opaque_find(const void *ctx, lsm_slice key, lsm_slice *lo, lsm_slice *hi) {
   lsm_ranges r = lsm_rangeset_ranges(ctx);
-  *lo = *hi = lsm_slice_str("junk"); /* meaningless when it says no */
+  *lo = lsm_slice_str(""); /* meaningless when it says no */
+  *hi = lsm_slice_str("\xff");
   return r.find(r.ctx, key, lo, hi);
 }
 
