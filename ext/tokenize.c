@@ -147,11 +147,3 @@ void lsm_token_unquote(const lsm_token *t, char *out) {
   }
   *out = '\0';
 }
-
-int lsm_stricmp(const char *a, const char *b) {
-  while (*a != '\0' && lower(*a) == lower(*b)) {
-    a++;
-    b++;
-  }
-  return (unsigned char)lower(*a) - (unsigned char)lower(*b);
-}

@@ -37,7 +37,4 @@ bool lsm_token_is_name(const lsm_token *t);
 /* Without its quotes, zero-terminated; OUT has room for t->size + 1. */
 void lsm_token_unquote(const lsm_token *t, char *out);
 
-/* strcmp() but for ASCII case. */
-int lsm_stricmp(const char *a, const char *b);
-
 #endif
