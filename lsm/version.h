@@ -41,8 +41,6 @@ lsm_rc lsm_filemeta_new(uint64_t number, uint32_t keyspace, int level, uint64_t 
                         const lsm_sst_props *props, lsm_filemeta **f);
 lsm_filemeta *lsm_filemeta_ref(lsm_filemeta *f);
 void lsm_filemeta_unref(lsm_filemeta *f); /* accepts NULL; may call on_garbage */
-/* Accepts NULL. Frees the record with its last reference; calls no callback. */
-void lsm_filemeta_unref(lsm_filemeta *f);
 
 /* Could the file say something of key? */
 bool lsm_filemeta_contains(const lsm_filemeta *f, lsm_slice key);
