@@ -22,7 +22,8 @@ uint8_t *lsm_entry_put(uint8_t *p, lsm_kind kind, lsm_slice key, lsm_slice value
 /* Reads one that is trusted (memtable arena). Returns the end. */
 const uint8_t *lsm_entry_get(const uint8_t *p, lsm_entry *e);
 /* Reads one that is not: NULL when malformed (kind, lengths, keys without a
-** valid prefix, a range across keyspaces or not lo < hi). */
+** valid prefix, a range across keyspaces or not lo < hi). A range to the end of
+** its keyspace has as upper bound the prefix of the next one. */
 const uint8_t *lsm_entry_parse(const uint8_t *p, const uint8_t *end, lsm_entry *e);
 
 #endif

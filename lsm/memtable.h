@@ -36,6 +36,8 @@ typedef struct lsm_memview {
 typedef struct lsm_memmark {
   lsm_memview view; /* released by lsm_memtable_unmark() */
   size_t arena_pos;
+  size_t side_pos; /* of the arena for what the log does not see */
+  uint32_t node_pos;
   uint64_t bytes;
   uint64_t entries;
 } lsm_memmark;
@@ -46,7 +48,8 @@ void lsm_memtable_unref(lsm_memtable *mt); /* accepts NULL */
 
 /* Adds one entry, newer than all before. For DELETE_RANGE key is the lower
 ** and value the upper bound (exclusive, key < value). Copies both. On failure
-** nothing has changed. */
+** nothing has changed: LSM_NOMEM, LSM_FULL, or LSM_MISUSE for what no entry can
+** be (too long, DELETE with a value, an empty range). */
 lsm_rc lsm_memtable_write(lsm_memtable *mt, lsm_kind kind, lsm_slice key, lsm_slice value);
 
 /* Makes sure that lsm_memtable_merge(mt, src) cannot fail, whatever views are
@@ -54,8 +57,11 @@ lsm_rc lsm_memtable_write(lsm_memtable *mt, lsm_kind kind, lsm_slice key, lsm_sl
 lsm_rc lsm_memtable_reserve_merge(lsm_memtable *mt, const lsm_memview *src);
 
 /* Adds all that src shows: its ranges first, then its points. src belongs to
-** another memtable. REQUIRES: reserved. Cannot fail. */
+** another memtable. REQUIRES: reserved, and nothing written since. Cannot fail. */
 void lsm_memtable_merge(lsm_memtable *mt, const lsm_memview *src);
+
+/* Takes everything back; views stay readable. REQUIRES: no marks. */
+void lsm_memtable_clear(lsm_memtable *mt);
 
 /* Empties it for reuse, keeping some memory. REQUIRES: sole reference, no
 ** views (the caller can ask with lsm_memtable_is_shared). */
@@ -66,18 +72,24 @@ bool lsm_memtable_is_shared(lsm_memtable *mt);
 ** every view; any thread may. */
 lsm_memview lsm_memtable_view(lsm_memtable *mt);
 lsm_memview lsm_memview_ref(const lsm_memview *v);
+
+/* The same without a reference and without freezing anything: for the writer
+** itself, good until its next write. Not to be released. */
+lsm_memview lsm_memtable_peek(lsm_memtable *mt);
 void lsm_memview_release(lsm_memview *v); /* accepts an empty view; empties it */
 
 /* Marks and going back. rollback makes the content what it was at the mark,
-** which stays usable; views taken after the mark stay readable. */
+** which stays usable; views taken after the mark stay readable. Marks made
+** after it are dead then: they can only be unmarked. All three belong to the
+** writer. Memory is reused at once if no views are held but marks. */
 lsm_memmark lsm_memtable_mark(lsm_memtable *mt);
 void lsm_memtable_unmark(lsm_memmark *mark);
 void lsm_memtable_rollback(lsm_memtable *mt, const lsm_memmark *mark);
 
-/* The log's view of it: the live entries as a batch, in parts, oldest first
-** (when entries were rolled back while a view still showed them, or a merge
-** filled it, the parts are made anew in *scratch). n parts at *parts, owned by
-** the memtable, valid until it is written to. */
+/* The log's view of it: all that was written and not rolled back, as a batch,
+** in parts, oldest first. n parts at *parts, owned by the memtable, valid until
+** it is written to. Copies nothing: what a view still shows of a rolled back
+** part lies between the parts, so *scratch is not used and it cannot fail. */
 lsm_rc lsm_memtable_batch(lsm_memtable *mt, lsm_buf *scratch, const lsm_slice **parts, int *n);
 
 /* Point lookup in a view: LSM_OK with *kind (PUT or DELETE) and *value, which
@@ -96,8 +108,10 @@ lsm_ranges lsm_memview_ranges(const lsm_memview *v);
 lsm_rc lsm_memview_each_range(const lsm_memview *v,
                               lsm_rc (*fn)(void *arg, lsm_slice lo, lsm_slice hi), void *arg);
 
-/* Sizes. user_bytes: keys (without prefix) and values of the live batch;
-** memory: what the arenas hold from the system; used: what a flush would free. */
+/* Sizes, as the last change left them; any thread may ask. user_bytes: keys
+** (without prefix) and values of the live batch; memory: what the arenas hold
+** from the system; used: what a flush would free; entries: points and ranges. */
+uint64_t lsm_memtable_user_bytes(const lsm_memtable *mt);
 size_t lsm_memtable_used(const lsm_memtable *mt);
 size_t lsm_memtable_memory(const lsm_memtable *mt);
 uint64_t lsm_memtable_entries(const lsm_memtable *mt);

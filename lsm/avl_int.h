@@ -1,0 +1,43 @@
+/* avl_int.h: what avl.c (changing) and avl_read.c (reading) share: comparing
+** keys and the heights in a node. */
+#ifndef LSM_AVL_INT_H
+#define LSM_AVL_INT_H
+
+#include "avl.h"
+
+/* Key bytes in head and tail. */
+#define AVL_PREFIX 14
+#define AVL_HEIGHTS 0xFFFFu /* the bits of tail that are not key bytes */
+
+/* Compares what lies beyond equal heads and tails. If one key ends within the
+** prefix, the other has only zeros there: the longer is the greater. */
+static inline int avl_cmp_rest(lsm_slice a, lsm_slice b) {
+  if (a.size <= AVL_PREFIX || b.size <= AVL_PREFIX) {
+    return a.size < b.size ? -1 : a.size > b.size;
+  }
+  return lsm_slice_cmp(lsm_slice_of(a.data + AVL_PREFIX, a.size - AVL_PREFIX),
+                       lsm_slice_of(b.data + AVL_PREFIX, b.size - AVL_PREFIX));
+}
+
+/* Order of a key and a node's, when the heads are equal. */
+static inline int avl_cmp_tail(const lsm_avl_key *k, const lsm_avl_node *n) {
+  uint64_t tail = n->tail & ~(uint64_t)AVL_HEIGHTS;
+  if (k->tail != tail) return k->tail < tail ? -1 : 1;
+  return avl_cmp_rest(k->key, lsm_avl_node_key(n));
+}
+
+static inline int avl_cmp(const lsm_avl_key *k, const lsm_avl_node *n) {
+  if (LSM_LIKELY(k->head != n->head)) return k->head < n->head ? -1 : 1;
+  return avl_cmp_tail(k, n);
+}
+
+/* Height of the child on side DIR; of the node. */
+static inline uint32_t avl_child_height(const lsm_avl_node *n, int dir) {
+  return (uint32_t)(n->tail >> (dir * 8)) & 0xFF;
+}
+static inline uint32_t avl_node_height(const lsm_avl_node *n) {
+  uint32_t l = avl_child_height(n, 0), r = avl_child_height(n, 1);
+  return 1 + (l > r ? l : r);
+}
+
+#endif
