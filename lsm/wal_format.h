@@ -8,7 +8,7 @@
 
 #include "wal.h"
 
-#define LSM_WAL_MAGIC "lsmwal\r\n" /* 8 bytes */
+#define LSM_WAL_MAGIC   "lsmwal\r\n" /* 8 bytes */
 #define LSM_WAL_VERSION 1u
 
 enum {
@@ -43,7 +43,9 @@ typedef struct lsm_wal_head {
   uint64_t synced_to; /* the file was known durable up to here at the time */
 } lsm_wal_head;
 
-static inline size_t lsm_wal_padding(uint32_t len) { return (size_t)(0u - len) & 7u; }
+static inline size_t lsm_wal_padding(uint32_t len) {
+  return (size_t)(0u - len) & 7u;
+}
 
 /* Header, payload and padding. */
 static inline uint64_t lsm_wal_record_bytes(uint32_t len) {

@@ -84,9 +84,8 @@ static lsm_rc window(reader *r, uint64_t off, size_t n, const uint8_t **p) {
   if (rc != LSM_OK) return rc;
   r->have += got;
   if (r->have < n) {
-    return lsm_fail(LSM_IOERR,
-                    "%s: the file became shorter while it was read, at offset %" PRIu64, r->path,
-                    off + r->have);
+    return lsm_fail(LSM_IOERR, "%s: the file became shorter while it was read, at offset %" PRIu64,
+                    r->path, off + r->have);
   }
   *p = r->buf;
   return LSM_OK;
@@ -165,8 +164,8 @@ static lsm_rc look_behind(reader *r, uint64_t from, uint64_t bad, bool *follows,
     lsm_rc rc = window(r, pos, LSM_WAL_RECORD_SIZE, &p);
     if (rc != LSM_OK) return rc;
     /* The type first: it spares nearly all checksums. */
-    if (p[12] >= LSM_WAL_BATCH && p[12] <= LSM_WAL_CLOSE &&
-        lsm_wal_head_get(p, r->salt, pos, &h) && objection(&h, pos) == NULL) {
+    if (p[12] >= LSM_WAL_BATCH && p[12] <= LSM_WAL_CLOSE && lsm_wal_head_get(p, r->salt, pos, &h) &&
+        objection(&h, pos) == NULL) {
       *follows = true;
       if (h.synced_to > bad) {
         *proved = true;
@@ -192,7 +191,9 @@ static lsm_rc zero_range(reader *r, uint64_t from, uint64_t to, bool *zero) {
   return rc;
 }
 
-static uint64_t next_sector(uint64_t off) { return off - off % LSM_SECTOR + LSM_SECTOR; }
+static uint64_t next_sector(uint64_t off) {
+  return off - off % LSM_SECTOR + LSM_SECTOR;
+}
 
 /* Was a sector lost under the header at OFF, which does not check? Then all of
 ** that sector behind the end the log had before is zero. */
@@ -249,8 +250,7 @@ static lsm_rc judge(reader *r, uint64_t off, const found *f) {
 
 /* Checks the header. A log whose first sector never reached the disk is empty:
 ** so is one that is nothing but a bad header, which has nothing to lose. */
-static lsm_rc read_header(reader *r, const uint8_t *store_id, uint64_t number,
-                          lsm_wal_info *info) {
+static lsm_rc read_header(reader *r, const uint8_t *store_id, uint64_t number, lsm_wal_info *info) {
   const uint8_t *p;
   lsm_rc rc;
   bool zero;
@@ -315,8 +315,8 @@ static lsm_rc read_records(reader *r, lsm_rc (*fn)(void *arg, const lsm_wal_reco
 }
 
 lsm_rc lsm_wal_replay(lsm_env *env, const char *path, const uint8_t *store_id, uint64_t number,
-                      uint64_t limit, lsm_rc (*fn)(void *arg, const lsm_wal_record *rec),
-                      void *arg, lsm_wal_info *info) {
+                      uint64_t limit, lsm_rc (*fn)(void *arg, const lsm_wal_record *rec), void *arg,
+                      lsm_wal_info *info) {
   reader r = {0};
   bool torn = false;
   lsm_rc rc;

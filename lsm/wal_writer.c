@@ -39,7 +39,9 @@ static lsm_rc fail_at(const lsm_wal *wal, lsm_rc rc, const char *deed, uint64_t 
 }
 
 /* The first error is the one to tell: its text outlives what cleans up. */
-static void keep_errmsg(char *msg) { snprintf(msg, MESSAGE_SIZE, "%s", lsm_errmsg()); }
+static void keep_errmsg(char *msg) {
+  snprintf(msg, MESSAGE_SIZE, "%s", lsm_errmsg());
+}
 
 static lsm_rc fail_broken(const lsm_wal *wal) {
   return lsm_fail(LSM_IOERR,
@@ -119,8 +121,8 @@ lsm_rc lsm_wal_create(lsm_env *env, const char *path, const uint8_t *store_id, u
   return rc;
 }
 
-lsm_rc lsm_wal_reopen(lsm_env *env, const char *path, uint64_t number, uint32_t salt,
-                      uint64_t end, lsm_wal **out) {
+lsm_rc lsm_wal_reopen(lsm_env *env, const char *path, uint64_t number, uint32_t salt, uint64_t end,
+                      lsm_wal **out) {
   lsm_wal *wal;
   uint64_t size;
   lsm_rc rc;
@@ -209,9 +211,8 @@ static lsm_rc payload_size(const lsm_wal *wal, const lsm_slice *parts, int n, ui
   *len = 0;
   for (int i = 0; i < n; i++) {
     if (parts[i].size > LSM_WAL_PAYLOAD_MAX - total) {
-      return lsm_fail(LSM_FULL,
-                      "%s: more than 4 GB do not fit a log record at offset %" PRIu64, wal->path,
-                      wal->end);
+      return lsm_fail(LSM_FULL, "%s: more than 4 GB do not fit a log record at offset %" PRIu64,
+                      wal->path, wal->end);
     }
     total += parts[i].size;
   }
@@ -299,9 +300,17 @@ lsm_rc lsm_wal_sync(lsm_wal *wal) {
   return rc;
 }
 
-bool lsm_wal_is_broken(const lsm_wal *wal) { return wal->broken; }
-uint64_t lsm_wal_number(const lsm_wal *wal) { return wal->number; }
-uint64_t lsm_wal_end(const lsm_wal *wal) { return wal->end; }
+bool lsm_wal_is_broken(const lsm_wal *wal) {
+  return wal->broken;
+}
+uint64_t lsm_wal_number(const lsm_wal *wal) {
+  return wal->number;
+}
+uint64_t lsm_wal_end(const lsm_wal *wal) {
+  return wal->end;
+}
 
 /* Bytes without a directory entry are lost all the same. */
-uint64_t lsm_wal_synced(const lsm_wal *wal) { return wal->dir_synced ? wal->synced : 0; }
+uint64_t lsm_wal_synced(const lsm_wal *wal) {
+  return wal->dir_synced ? wal->synced : 0;
+}

@@ -39,7 +39,7 @@ typedef struct expected {
 typedef struct model {
   expected at[MAX_RECORDS];
   size_t count;
-  size_t seen;  /* by the replay under way */
+  size_t seen; /* by the replay under way */
   bool mismatch;
 } model;
 
@@ -117,10 +117,6 @@ static lsm_wal *create(void) {
   return w;
 }
 
-static void read_file(lsm_buf *b) {
-  ck_assert_int_eq(lsm_env_read_file(env, PATH, b), LSM_OK);
-}
-
 /* Replaces the file. */
 static void put_file(const uint8_t *data, size_t n) {
   lsm_file *f;
@@ -140,23 +136,23 @@ static void poke(size_t off, const void *data, size_t n) {
 /*------------------------------------------------------------------- format */
 
 static const uint8_t golden[] = {
-    'l',  's',  'm',  'w',  'a',  'l',  '\r', '\n', 1,    0,    0,    0,    /* magic, version */
-    0xDE, 0xC0, 0x17, 0x5A,                                                 /* salt */
-    1,    2,    3,    4,    5,    6,    7,    8,    9,    10,   11,   12,   /* store */
-    13,   14,   15,   16,                                                   /* .. */
-    7,    0,    0,    0,    0,    0,    0,    0,                            /* number */
-    6,    0,    0,    0,    0,    0,    0,    0,                            /* the log before */
-    0x39, 0x30, 0,    0,    0,    0,    0,    0,                            /* its end */
-    0,    0,    0,    0,    0x0E, 0x83, 0xEA, 0x8A,                         /* reserved, crc */
-    0xEE, 0xC1, 0x0D, 0x11, 0xE0, 0x37, 0xCE, 0xD7,                         /* crcs, offset 64 */
-    5,    0,    0,    0,    1,    0,    0,    0,                            /* length 5, BATCH */
-    0x2A, 0,    0,    0,    0,    0,    0,    0,                            /* txid 42 */
-    0,    0,    0,    0,    0,    0,    0,    0,                            /* synced to */
-    'h',  'e',  'l',  'l',  'o',  0,    0,    0,                            /* payload */
-    0x55, 0xCC, 0xB2, 0x43, 0x8A, 0xBB, 0x5D, 0xF8,                         /* crcs, offset 104 */
-    0,    0,    0,    0,    5,    0,    0,    0,                            /* CLOSE */
-    0x2B, 0,    0,    0,    0,    0,    0,    0,                            /* txid 43 */
-    104,  0,    0,    0,    0,    0,    0,    0,                            /* synced to */
+    'l',  's',  'm',  'w',  'a',  'l',  '\r', '\n', 1, 0,  0,  0,  /* magic, version */
+    0xDE, 0xC0, 0x17, 0x5A,                                        /* salt */
+    1,    2,    3,    4,    5,    6,    7,    8,    9, 10, 11, 12, /* store */
+    13,   14,   15,   16,                                          /* .. */
+    7,    0,    0,    0,    0,    0,    0,    0,                   /* number */
+    6,    0,    0,    0,    0,    0,    0,    0,                   /* the log before */
+    0x39, 0x30, 0,    0,    0,    0,    0,    0,                   /* its end */
+    0,    0,    0,    0,    0x0E, 0x83, 0xEA, 0x8A,                /* reserved, crc */
+    0xEE, 0xC1, 0x0D, 0x11, 0xE0, 0x37, 0xCE, 0xD7,                /* crcs, offset 64 */
+    5,    0,    0,    0,    1,    0,    0,    0,                   /* length 5, BATCH */
+    0x2A, 0,    0,    0,    0,    0,    0,    0,                   /* txid 42 */
+    0,    0,    0,    0,    0,    0,    0,    0,                   /* synced to */
+    'h',  'e',  'l',  'l',  'o',  0,    0,    0,                   /* payload */
+    0x55, 0xCC, 0xB2, 0x43, 0x8A, 0xBB, 0x5D, 0xF8,                /* crcs, offset 104 */
+    0,    0,    0,    0,    5,    0,    0,    0,                   /* CLOSE */
+    0x2B, 0,    0,    0,    0,    0,    0,    0,                   /* txid 43 */
+    104,  0,    0,    0,    0,    0,    0,    0,                   /* synced to */
 };
 
 START_TEST(test_golden) {
@@ -174,7 +170,7 @@ START_TEST(test_golden) {
   ck_assert_int_eq(lsm_wal_append(w, LSM_WAL_CLOSE, 43, NULL, 0), LSM_OK);
   ck_assert_uint_eq(lsm_wal_end(w), 136);
   lsm_wal_close(w);
-  read_file(&got);
+  ck_assert_int_eq(lsm_env_read_file(env, PATH, &got), LSM_OK);
   ck_assert_uint_eq(got.size, sizeof golden);
   ck_assert_mem_eq(got.data, golden, sizeof golden);
   lsm_buf_fini(&got);
@@ -183,8 +179,8 @@ END_TEST
 
 /* Sizes around sectors and the reader's window, types, many parts. */
 START_TEST(test_roundtrip) {
-  static const size_t sizes[] = {0,    1,    7,     8,      9,      440,    511,   512,
-                                 513,  4095, 70000, 262112, 262144, 300000, 3000000, 5};
+  static const size_t sizes[] = {0,   1,    7,     8,      9,      440,    511,     512,
+                                 513, 4095, 70000, 262112, 262144, 300000, 3000000, 5};
   lsm_wal *w = create();
   model m = {0};
   lsm_wal_info info;
@@ -223,7 +219,8 @@ START_TEST(test_many_parts) {
   for (int i = 0; i < 100; i++) parts[i] = lsm_slice_str(i % 3 == 0 ? "" : "xyz");
   ck_assert_int_eq(lsm_wal_append(w, LSM_WAL_BATCH, 1, parts, 100), LSM_OK);
   lsm_wal_close(w);
-  ck_assert_int_eq(lsm_wal_replay(env, PATH, store_id, NUMBER, 0, one_payload, &got, &info), LSM_OK);
+  ck_assert_int_eq(lsm_wal_replay(env, PATH, store_id, NUMBER, 0, one_payload, &got, &info),
+                   LSM_OK);
   ck_assert_uint_eq(got.size, 66 * 3);
   for (size_t i = 0; i < got.size; i++) ck_assert_uint_eq(got.data[i], "xyz"[i % 3]);
   lsm_buf_fini(&got);
@@ -254,7 +251,7 @@ static void build(model *m, lsm_buf *bytes, bool synced) {
     if (synced) ck_assert_int_eq(lsm_wal_sync(w), LSM_OK);
   }
   lsm_wal_close(w);
-  read_file(bytes);
+  ck_assert_int_eq(lsm_env_read_file(env, PATH, bytes), LSM_OK);
 }
 
 /* Every byte damaged: an error, or the last record reads as a torn tail. With
@@ -292,9 +289,9 @@ static void flip_all(bool synced) {
   model_fini(&m);
 }
 
-START_TEST(test_flip_synced) { flip_all(true); }
-END_TEST
-START_TEST(test_flip_unsynced) { flip_all(false); }
+START_TEST(test_flip) {
+  flip_all(_i == 1);
+}
 END_TEST
 
 START_TEST(test_truncate) {
@@ -361,9 +358,9 @@ static void lose_sectors(bool synced) {
   model_fini(&m);
 }
 
-START_TEST(test_lost_sector_synced) { lose_sectors(true); }
-END_TEST
-START_TEST(test_lost_sector_unsynced) { lose_sectors(false); }
+START_TEST(test_lost_sector) {
+  lose_sectors(_i == 1);
+}
 END_TEST
 
 /* A record of zeros by nature, one bit of it flipped, is not a torn one. */
@@ -618,7 +615,8 @@ START_TEST(test_failed_append) {
 END_TEST
 
 START_TEST(test_failed_sync) {
-  for (unsigned kind = ENV_FAULT_SYNC; kind != 0; kind = kind == ENV_FAULT_SYNC ? ENV_FAULT_SYNC_DIR : 0) {
+  for (unsigned kind = ENV_FAULT_SYNC; kind != 0;
+       kind = kind == ENV_FAULT_SYNC ? ENV_FAULT_SYNC_DIR : 0) {
     model m = {0};
     lsm_wal_info info;
     lsm_wal *w = create();
@@ -788,11 +786,9 @@ Suite *wal_suite(void) {
   tcase_add_test(tc, test_roundtrip);
   tcase_add_test(tc, test_many_parts);
   tcase_add_test(tc, test_too_large);
-  tcase_add_test(tc, test_flip_synced);
-  tcase_add_test(tc, test_flip_unsynced);
+  tcase_add_loop_test(tc, test_flip, 0, 2); /* 1: synced after each record */
   tcase_add_test(tc, test_truncate);
-  tcase_add_test(tc, test_lost_sector_synced);
-  tcase_add_test(tc, test_lost_sector_unsynced);
+  tcase_add_loop_test(tc, test_lost_sector, 0, 2);
   tcase_add_test(tc, test_natural_zeros);
   tcase_add_test(tc, test_power_loss);
   tcase_add_test(tc, test_headers);
