@@ -107,12 +107,14 @@ START_TEST(buffers_append) {
   for (int i = 0; i < 100000; i++) {
     size_t cap = b.cap;
     uint8_t byte = (uint8_t)(i * 7);
-    ck_assert_int_eq(lsm_buf_append(&b, &byte, 1), LSM_OK);
+    if (lsm_buf_append(&b, &byte, 1) != LSM_OK) break;
     if (b.cap != cap) grown++;
   }
   ck_assert_uint_lt(grown, 20); /* doubling */
   ck_assert_uint_eq(b.size, 100000);
-  for (int i = 0; i < 100000; i++) ck_assert_uint_eq(b.data[i], (uint8_t)(i * 7));
+  size_t wrong = 0;
+  for (int i = 0; i < 100000; i++) wrong += b.data[i] != (uint8_t)(i * 7);
+  ck_assert_uint_eq(wrong, 0);
   ck_assert_int_eq(lsm_buf_set(&b, lsm_slice_of(b.data + 10, 5)), LSM_OK);
   ck_assert_uint_eq(b.size, 5);
   ck_assert_uint_eq(b.data[0], 70);
@@ -325,7 +327,9 @@ START_TEST(hash_spreads) {
     ck_assert_int_lt(high[i], 490);
   }
   qsort(hashes, N, sizeof *hashes, compare_u64);
-  for (int i = 1; i < N; i++) ck_assert_uint_ne(hashes[i - 1], hashes[i]);
+  int same = 0;
+  for (int i = 1; i < N; i++) same += hashes[i - 1] == hashes[i];
+  ck_assert_int_eq(same, 0);
   free(hashes);
 }
 END_TEST
