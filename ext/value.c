@@ -59,7 +59,7 @@ static lsm_rc load_as_text(sqlite3_value *in, lsm_value *out, sqlite3_value **ho
 static lsm_value store_real(double r, lsm_affinity aff) {
   if (r > -9223372036854775808.0 && r < 9223372036854775808.0) {
     int64_t i = (int64_t)r;
-    if ((double)i == r && i > INT64_MIN && i < INT64_MAX) {
+    if ((double)i == r) {
       return aff == LSM_AFF_REAL ? lsm_value_real((double)i) : lsm_value_int(i);
     }
   }

@@ -215,6 +215,7 @@ lsm_rc lsm_txn_snapshot(lsm_txn *txn, lsm_snapshot **snap);
 ** none, to the start of the transaction. It can fail only after a prepare,
 ** which it has to take back; then nothing has changed. */
 lsm_rc lsm_txn_savepoint(lsm_txn *txn, int n);
+bool lsm_txn_has_savepoint(const lsm_txn *txn, int n);
 lsm_rc lsm_txn_rollback_to(lsm_txn *txn, int n);
 void lsm_txn_release(lsm_txn *txn, int n);
 

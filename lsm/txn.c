@@ -250,6 +250,11 @@ lsm_rc lsm_txn_savepoint(lsm_txn *t, int n) {
   return LSM_OK;
 }
 
+bool lsm_txn_has_savepoint(const lsm_txn *t, int n) {
+  size_t i = marks_below(t, n);
+  return i < t->nmarks && t->marks[i].n == n;
+}
+
 void lsm_txn_release(lsm_txn *t, int n) { release_marks(t, marks_below(t, n)); }
 
 /* Back to the very start. */

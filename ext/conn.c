@@ -1,0 +1,204 @@
+/* conn.c: what one sqlite3 connection holds of stores.
+**
+** Owns:  the connection's shares of stores, their transactions and snapshots.
+** Holds: (1) a share lives while a table, a drop, a cursor or a transaction
+**            needs it; the private store in memory lives with the connection;
+**        (2) all cursors open at one time outside a write transaction read one
+**            snapshot, taken when the first was opened. */
+#include "conn.h"
+
+#include "base.h"
+
+/*------------------------------------------------------------- connection */
+
+int lsm_conn_new(sqlite3 *db, lsm_conn **out) {
+  lsm_conn *c = sqlite3_malloc(sizeof(*c));
+  *out = c;
+  if (c == NULL) return SQLITE_NOMEM;
+  memset(c, 0, sizeof(*c));
+  c->db = db;
+  return SQLITE_OK;
+}
+
+/* Closes a share that nobody needs any more. The store in memory holds its
+** tables' rows: it waits for the connection's end. */
+static void maybe_free_share(lsm_conn_store *cs, bool closing) {
+  if (cs->refs > 0 || cs->cursors > 0 || cs->txn != NULL) return;
+  if (lsm_store_is_memory(cs->store) && !closing) return;
+  lsm_conn_store **p = &cs->conn->stores;
+  while (*p != cs) p = &(*p)->next;
+  *p = cs->next;
+  lsm_snapshot_release(cs->snap);
+  lsm_store_unref(cs->store);
+  sqlite3_free(cs);
+}
+
+void lsm_conn_free(void *arg) {
+  lsm_conn *c = arg;
+  if (c == NULL) return;
+  lsm_conn_end_drops(c, false);
+  while (c->stores != NULL) {
+    lsm_conn_store *cs = c->stores;
+    lsm_conn_rollback(cs);
+    cs->refs = cs->cursors = 0;
+    maybe_free_share(cs, true);
+  }
+  sqlite3_free(c);
+}
+
+/*----------------------------------------------------------------- shares */
+
+static lsm_conn_store *find_share(lsm_conn *c, const char *path) {
+  for (lsm_conn_store *cs = c->stores; cs != NULL; cs = cs->next) {
+    if (path == NULL ? lsm_store_is_memory(cs->store)
+                     : strcmp(lsm_store_path(cs->store), path) == 0) {
+      return cs;
+    }
+  }
+  return NULL;
+}
+
+lsm_rc lsm_conn_open_store(lsm_conn *c, const char *path, const lsm_options *opt,
+                           lsm_conn_store **out) {
+  *out = NULL;
+  lsm_conn_store *cs = find_share(c, path);
+  if (cs != NULL) {
+    cs->refs++;
+    *out = cs;
+    return LSM_OK;
+  }
+  cs = sqlite3_malloc(sizeof(*cs));
+  if (cs == NULL) return lsm_nomem();
+  memset(cs, 0, sizeof(*cs));
+  lsm_options o = *opt;
+  if (path == NULL) o.create = true;
+  lsm_rc rc = lsm_store_open(path, &o, &cs->store);
+  if (rc != LSM_OK) {
+    sqlite3_free(cs);
+    return rc;
+  }
+  cs->conn = c;
+  cs->refs = 1;
+  cs->txn_changes = 1;
+  cs->next = c->stores;
+  c->stores = cs;
+  *out = cs;
+  return LSM_OK;
+}
+
+void lsm_conn_store_unref(lsm_conn_store *cs) {
+  if (cs == NULL) return;
+  cs->refs--;
+  maybe_free_share(cs, false);
+}
+
+/*-------------------------------------------------- snapshots and cursors */
+
+static void drop_snapshot(lsm_conn_store *cs) {
+  lsm_snapshot_release(cs->snap);
+  cs->snap = NULL;
+}
+
+lsm_rc lsm_conn_snapshot(lsm_conn_store *cs, lsm_snapshot **snap) {
+  uint64_t now = cs->txn != NULL ? cs->txn_changes : 0;
+  lsm_rc rc = LSM_OK;
+  *snap = NULL;
+  if (cs->snap != NULL && cs->snap_changes != now) drop_snapshot(cs);
+  if (cs->snap == NULL) {
+    rc = cs->txn != NULL ? lsm_txn_snapshot(cs->txn, &cs->snap)
+                         : lsm_snapshot_acquire(lsm_store_db(cs->store), &cs->snap);
+    cs->snap_changes = now;
+  }
+  if (rc == LSM_OK) *snap = lsm_snapshot_ref(cs->snap);
+  return rc;
+}
+
+void lsm_conn_cursor_opened(lsm_conn_store *cs) { cs->cursors++; }
+
+void lsm_conn_cursor_closed(lsm_conn_store *cs) {
+  if (--cs->cursors == 0) drop_snapshot(cs);
+  maybe_free_share(cs, false);
+}
+
+/*----------------------------------------------------------- transactions */
+
+void lsm_conn_changed(lsm_conn_store *cs) { cs->txn_changes++; }
+
+lsm_rc lsm_conn_txn(lsm_conn_store *cs) {
+  if (cs->txn != NULL) return LSM_OK;
+  int64_t ms = lsm_conn_pragma(cs->conn, "main", "busy_timeout", 0);
+  lsm_interrupt intr = lsm_conn_interrupt(cs->conn);
+  lsm_rc rc = lsm_txn_begin(lsm_store_db(cs->store), ms, &intr, &cs->txn);
+  lsm_conn_changed(cs);
+  cs->txn_epoch++;
+  cs->sync_options = 0;
+  return rc;
+}
+
+lsm_rc lsm_conn_rollback_to(lsm_conn_store *cs, int n) {
+  if (cs->txn == NULL) return LSM_OK;
+  lsm_conn_changed(cs);
+  cs->txn_epoch++;
+  return lsm_txn_rollback_to(cs->txn, n);
+}
+
+lsm_rc lsm_conn_prepare(lsm_conn_store *cs, lsm_sync sync) {
+  if (cs->txn == NULL) return LSM_OK;
+  lsm_interrupt intr = lsm_conn_interrupt(cs->conn);
+  return lsm_txn_prepare(cs->txn, sync, false, &intr);
+}
+
+/* The shared snapshot may show the transaction's own changes: cursors that
+** have it keep it, new ones get another. It goes before the merge, which would
+** copy what it sees. */
+void lsm_conn_commit(lsm_conn_store *cs) {
+  if (cs->txn == NULL) return;
+  drop_snapshot(cs);
+  lsm_txn_commit(cs->txn);
+  cs->txn = NULL;
+  cs->txn_epoch++;
+  maybe_free_share(cs, false);
+}
+
+void lsm_conn_rollback(lsm_conn_store *cs) {
+  if (cs->txn == NULL) return;
+  drop_snapshot(cs);
+  (void)lsm_txn_rollback(cs->txn); /* a record that could not be taken back is not synced */
+  cs->txn = NULL;
+  cs->txn_epoch++;
+  maybe_free_share(cs, false);
+}
+
+/*--------------------------------------------------- questions to SQLite */
+
+/* Libraries before 3.41 tell only by refusing to run a statement. It is not
+** kept: a statement of ours left at the end would make sqlite3_close() fail. */
+static bool is_interrupted(void *arg) {
+  lsm_conn *c = arg;
+#if SQLITE_VERSION_NUMBER >= 3041000
+  if (lsm_sqlite_has(3041000)) return sqlite3_is_interrupted(c->db) != 0;
+#endif
+  sqlite3_stmt *stmt = NULL;
+  int rc = sqlite3_prepare_v2(c->db, "SELECT 1", -1, &stmt, NULL);
+  if (rc == SQLITE_OK) rc = sqlite3_step(stmt);
+  sqlite3_finalize(stmt);
+  return rc == SQLITE_INTERRUPT;
+}
+
+lsm_interrupt lsm_conn_interrupt(lsm_conn *conn) {
+  lsm_interrupt intr = {is_interrupted, conn};
+  return intr;
+}
+
+int64_t lsm_conn_pragma(lsm_conn *c, const char *schema, const char *pragma, int64_t dflt) {
+  sqlite3_stmt *stmt = NULL;
+  int64_t value = dflt;
+  char *sql = sqlite3_mprintf("PRAGMA \"%w\".%s", schema, pragma);
+  if (sql != NULL && sqlite3_prepare_v2(c->db, sql, -1, &stmt, NULL) == SQLITE_OK &&
+      sqlite3_step(stmt) == SQLITE_ROW) {
+    value = sqlite3_column_int64(stmt, 0);
+  }
+  sqlite3_finalize(stmt);
+  sqlite3_free(sql);
+  return value;
+}

@@ -1,0 +1,98 @@
+/* conn.h: what one sqlite3 connection holds of stores: an open transaction, a
+** read snapshot, the tables and cursors that use them.
+**
+** Transaction state hangs here, off (connection, store), and never off an
+** sqlite3_vtab: one transaction can meet two of those for one table, and all
+** lsm tables of a store commit as one batch.
+**
+** Threads: as the connection: one at a time. */
+#ifndef LSM_EXT_CONN_H
+#define LSM_EXT_CONN_H
+
+#include "compat.h"
+#include "store.h"
+
+typedef struct lsm_conn lsm_conn;
+typedef struct lsm_conn_store lsm_conn_store;
+
+/* A table that DROP has destroyed in the open transaction. */
+typedef struct lsm_drop {
+  struct lsm_drop *next;
+  lsm_conn_store *cs; /* referenced */
+  uint32_t keyspace;
+  char *schema; /* where its catalog was */
+  char *table;
+} lsm_drop;
+
+struct lsm_conn {
+  sqlite3 *db;
+  lsm_conn_store *stores;
+  lsm_drop *drops;
+  struct lsm_vtab *vtabs; /* the connected tables */
+};
+
+struct lsm_conn_store {
+  lsm_conn_store *next;
+  lsm_conn *conn;
+  lsm_store *store;
+  int refs;     /* tables connected to it, drops */
+  int cursors;  /* open */
+  lsm_txn *txn; /* open, or NULL */
+  uint64_t txn_changes;   /* moves whenever what txn sees changes */
+  uint64_t txn_epoch;     /* moves with begin, end and every step back */
+  unsigned sync_options;  /* bit lsm_sync_option: asked for by a table in txn */
+  lsm_snapshot *snap;     /* what cursors read, while one is open */
+  uint64_t snap_changes;  /* txn_changes when snap was taken; 0: without txn */
+};
+
+/* The connection's object, made at the first load. Freed by conn_free when
+** SQLite drops the module. */
+int lsm_conn_new(sqlite3 *db, lsm_conn **conn);
+void lsm_conn_free(void *conn);
+
+/* The connection's share of the store at PATH (NULL: its private one in
+** memory), referenced. */
+lsm_rc lsm_conn_open_store(lsm_conn *conn, const char *path, const lsm_options *opt,
+                           lsm_conn_store **cs);
+void lsm_conn_store_unref(lsm_conn_store *cs); /* accepts NULL */
+
+/* The open transaction of cs, begun now if there is none; waits for another
+** writer as long as the connection's busy timeout says. */
+lsm_rc lsm_conn_txn(lsm_conn_store *cs);
+
+/* To be called after every change through cs->txn. */
+void lsm_conn_changed(lsm_conn_store *cs);
+/* Takes changes back to savepoint N; see lsm_txn_rollback_to(). */
+lsm_rc lsm_conn_rollback_to(lsm_conn_store *cs, int n);
+
+/* A snapshot for a cursor that starts now: of the transaction, or the one that
+** all open cursors share. Borrowed by the caller with a reference. */
+lsm_rc lsm_conn_snapshot(lsm_conn_store *cs, lsm_snapshot **snap);
+void lsm_conn_cursor_opened(lsm_conn_store *cs);
+void lsm_conn_cursor_closed(lsm_conn_store *cs);
+
+/* End of transaction. Idempotent: every table of the store calls them. */
+lsm_rc lsm_conn_prepare(lsm_conn_store *cs, lsm_sync sync);
+void lsm_conn_commit(lsm_conn_store *cs);
+void lsm_conn_rollback(lsm_conn_store *cs);
+
+/* Has sqlite3_interrupt() been called? Usable as lsm_interrupt. */
+lsm_interrupt lsm_conn_interrupt(lsm_conn *conn);
+
+/* What a PRAGMA of the schema says (an integer), or DFLT. */
+int64_t lsm_conn_pragma(lsm_conn *conn, const char *schema, const char *pragma, int64_t dflt);
+
+/* Remembers that the table's data is to go when the transaction commits. */
+int lsm_conn_add_drop(lsm_conn *conn, lsm_conn_store *cs, uint32_t keyspace, const char *schema,
+                      const char *table);
+/* Before commit: forgets those whose DROP was taken back by a savepoint. */
+int lsm_conn_check_drops(lsm_conn *conn);
+/* After commit (yes) or rollback (no). */
+void lsm_conn_end_drops(lsm_conn *conn, bool committed);
+
+/* The module "lsm_marker": an eponymous table that does nothing but be part of
+** a transaction, to learn how it ends. */
+int lsm_marker_register(sqlite3 *db, lsm_conn *conn);
+int lsm_marker_join(lsm_conn *conn);
+
+#endif

@@ -1,0 +1,20 @@
+/* err.h: the store's results as SQLite's. The only place that maps them. */
+#ifndef LSM_EXT_ERR_H
+#define LSM_EXT_ERR_H
+
+#include "compat.h"
+#include "lsm.h"
+
+/* SQLite's code for a result of the store. */
+int lsm_sqlite_code(lsm_rc rc);
+
+/* The same, and the thread's message becomes the vtab's. */
+int lsm_vtab_fail(sqlite3_vtab *vtab, lsm_rc rc);
+
+/* code with a message of our own, as sqlite3_mprintf() formats it. */
+int lsm_vtab_error(sqlite3_vtab *vtab, int code, const char *fmt, ...);
+
+/* An SQL function's error: code and the thread's message. */
+void lsm_result_fail(sqlite3_context *ctx, lsm_rc rc);
+
+#endif

@@ -1,0 +1,359 @@
+/* vtab.c: an lsm table made, connected, renamed and dropped.
+**
+** Connecting parses the definition and nothing more: SQLite connects every
+** virtual table of a file for the mere listing of tables, hostile files'
+** tables too. The store is opened when rows are first asked for. */
+#include "vtab.h"
+
+#include "base.h"
+
+/*---------------------------------------------------- where the data lives */
+
+/* Is the database of the schema one without a file? */
+static bool schema_is_memory(sqlite3 *db, const char *schema) {
+  const char *file = sqlite3_db_filename(db, schema);
+  if (file == NULL || file[0] == 0) return true;
+  char *vfs = NULL; /* the memdb VFS has names, but no files */
+  (void)sqlite3_file_control(db, schema, SQLITE_FCNTL_VFSNAME, &vfs);
+  bool memory = vfs != NULL && strcmp(vfs, "memdb") == 0;
+  sqlite3_free(vfs);
+  return memory;
+}
+
+/* The path as SQLite itself writes it in full, symbolic links resolved. */
+static char *full_path(const char *path) {
+  sqlite3_vfs *vfs = sqlite3_vfs_find(NULL);
+  int n = vfs->mxPathname + 1;
+  char *out = sqlite3_malloc(n);
+  if (out == NULL) return NULL;
+  int rc = vfs->xFullPathname(vfs, path, n, out);
+  if ((rc & 0xff) != SQLITE_OK) {
+    sqlite3_free(out);
+    return sqlite3_mprintf("%s", path);
+  }
+  return out;
+}
+
+/* The store's directory; *path NULL for the connection's private one. A
+** relative path= starts at the database's own directory, so that a definition
+** means the same whatever the working directory is. sqlite3_free(*path). */
+static int store_path(const lsm_vtab *v, char **path) {
+  sqlite3 *db = v->conn->db;
+  bool memory = schema_is_memory(db, v->db_schema);
+  const char *file = memory ? "" : sqlite3_db_filename(db, v->db_schema);
+  const char *given = v->schema->opt.path;
+  *path = NULL;
+  if (given == NULL) {
+    if (memory) return SQLITE_OK;
+    *path = sqlite3_mprintf("%s-lsm", file);
+    return *path == NULL ? SQLITE_NOMEM : SQLITE_OK;
+  }
+  const char *slash = given[0] == '/' ? NULL : strrchr(file, '/');
+  int dir = slash == NULL ? 0 : (int)(slash - file) + 1;
+  char *joined = sqlite3_mprintf("%.*s%s", dir, file, given);
+  if (joined == NULL) return SQLITE_NOMEM;
+  *path = full_path(joined);
+  sqlite3_free(joined);
+  return *path == NULL ? SQLITE_NOMEM : SQLITE_OK;
+}
+
+/* Opens (create: makes) the store of v into v->cs. */
+static int open_share(lsm_vtab *v, bool create, char **err) {
+  const lsm_table_options *t = &v->schema->opt;
+  lsm_options opt;
+  char *path = NULL;
+  lsm_options_init(&opt);
+  if (t->given & LSM_OPT_MEMTABLE_SIZE) opt.memtable_size = (size_t)t->memtable_size;
+  if (t->given & LSM_OPT_CACHE_SIZE) opt.cache_size = (size_t)t->cache_size;
+  opt.create = create;
+  opt.read_only = sqlite3_db_readonly(v->conn->db, v->db_schema) == 1;
+  int code = store_path(v, &path);
+  if (code != SQLITE_OK) return code;
+  lsm_rc rc = lsm_conn_open_store(v->conn, path, &opt, &v->cs);
+  sqlite3_free(path);
+  if (rc == LSM_OK) return SQLITE_OK;
+  *err = sqlite3_mprintf("table %s: %s", v->table, lsm_errmsg());
+  return lsm_sqlite_code(rc);
+}
+
+/* Does the store know the keyspace, and the catalog the store? */
+static int check_identity(lsm_vtab *v, const lsm_catalog *cat, char **err) {
+  lsm_db *db = lsm_store_db(v->cs->store);
+  lsm_keyspace_options opt;
+  if (memcmp(lsm_store_id(db), cat->store_id, LSM_STORE_ID_SIZE) != 0) {
+    *err = sqlite3_mprintf("table %s: the store %s is not the one this database was using", v->table,
+                           lsm_store_path(v->cs->store));
+    return SQLITE_CANTOPEN;
+  }
+  if (lsm_keyspace_get(db, cat->keyspace, &opt) != LSM_OK) {
+    *err = sqlite3_mprintf("table %s: the store %s has no data of it: it is older than the database",
+                           v->table, lsm_store_path(v->cs->store));
+    return SQLITE_CORRUPT_VTAB;
+  }
+  return SQLITE_OK;
+}
+
+static int open_existing(lsm_vtab *v, char **err) {
+  lsm_catalog cat;
+  int rc = lsm_catalog_read(v->conn->db, v->db_schema, v->table, &cat, err);
+  if (rc == SQLITE_NOTFOUND) rc = SQLITE_CORRUPT_VTAB;
+  if (rc == SQLITE_OK) rc = open_share(v, false, err);
+  if (rc == SQLITE_OK) rc = check_identity(v, &cat, err);
+  if (rc == SQLITE_OK) {
+    v->keyspace = cat.keyspace;
+  } else {
+    lsm_conn_store_unref(v->cs);
+    v->cs = NULL;
+  }
+  return rc;
+}
+
+int lsm_vtab_open_store(lsm_vtab *v) {
+  char *err = NULL;
+  if (v->cs != NULL) return SQLITE_OK;
+  int rc = open_existing(v, &err);
+  if (rc != SQLITE_OK && err != NULL) (void)lsm_vtab_error(&v->base, rc, "%s", err);
+  sqlite3_free(err);
+  return rc;
+}
+
+/*---------------------------------------------------- connect, disconnect */
+
+static void free_vtab(lsm_vtab *v) {
+  if (v == NULL) return;
+  for (lsm_vtab **p = &v->conn->vtabs; *p != NULL; p = &(*p)->next) {
+    if (*p == v) {
+      *p = v->next;
+      break;
+    }
+  }
+  lsm_conn_store_unref(v->cs);
+  lsm_schema_free(v->schema);
+  lsm_buf_fini(&v->old_key);
+  lsm_buf_fini(&v->new_key);
+  lsm_buf_fini(&v->row);
+  lsm_buf_fini(&v->found);
+  sqlite3_free(v->values);
+  sqlite3_free(v->hold);
+  sqlite3_free(v->db_schema);
+  sqlite3_free(v->table);
+  sqlite3_free(v);
+}
+
+/* What this version cannot do yet is refused here, not misunderstood. */
+static int refuse_unsupported(const lsm_schema *s, char **err) {
+  if (s->nindex > 0) {
+    *err = sqlite3_mprintf("table %s: UNIQUE and INDEX are not supported yet", s->table);
+    return SQLITE_ERROR;
+  }
+  if (s->opt.has_ttl) {
+    *err = sqlite3_mprintf("table %s: ttl is not supported yet", s->table);
+    return SQLITE_ERROR;
+  }
+  return SQLITE_OK;
+}
+
+/* The object, its definition parsed and declared. */
+static int new_vtab(sqlite3 *db, lsm_conn *conn, int argc, const char *const *argv, lsm_vtab **out,
+                    char **err) {
+  *out = NULL;
+  lsm_vtab *v = sqlite3_malloc(sizeof(*v));
+  if (v == NULL) return SQLITE_NOMEM;
+  memset(v, 0, sizeof(*v));
+  v->conn = conn;
+  v->next = conn->vtabs;
+  conn->vtabs = v;
+  v->db_schema = sqlite3_mprintf("%s", argv[1]);
+  v->table = sqlite3_mprintf("%s", argv[2]);
+  int rc = v->db_schema == NULL || v->table == NULL ? SQLITE_NOMEM : SQLITE_OK;
+  if (rc == SQLITE_OK) rc = lsm_schema_parse(db, argc, argv, &v->schema, err);
+  if (rc == SQLITE_OK) rc = refuse_unsupported(v->schema, err);
+  if (rc == SQLITE_OK) {
+    int n = v->schema->ncolumn;
+    v->values = sqlite3_malloc((int)sizeof(lsm_value) * n);
+    v->hold = sqlite3_malloc((int)sizeof(sqlite3_value *) * n);
+    if (v->values == NULL || v->hold == NULL) rc = SQLITE_NOMEM;
+  }
+  if (rc == SQLITE_OK) {
+    char *sql = lsm_schema_declaration(v->schema);
+    rc = sql == NULL ? SQLITE_NOMEM : sqlite3_declare_vtab(db, sql);
+    if (rc == SQLITE_ERROR) *err = sqlite3_mprintf("table %s: %s", v->table, sqlite3_errmsg(db));
+    sqlite3_free(sql);
+  }
+  if (rc == SQLITE_OK) rc = sqlite3_vtab_config(db, SQLITE_VTAB_CONSTRAINT_SUPPORT, 1);
+  if (rc != SQLITE_OK) {
+    free_vtab(v);
+    return rc;
+  }
+  *out = v;
+  return SQLITE_OK;
+}
+
+static int vtab_connect(sqlite3 *db, void *aux, int argc, const char *const *argv,
+                        sqlite3_vtab **out, char **err) {
+  lsm_vtab *v;
+  int rc = new_vtab(db, aux, argc, argv, &v, err);
+  *out = v == NULL ? NULL : &v->base;
+  return rc;
+}
+
+static int vtab_create(sqlite3 *db, void *aux, int argc, const char *const *argv,
+                       sqlite3_vtab **out, char **err) {
+  lsm_vtab *v;
+  lsm_keyspace_options opt;
+  lsm_catalog cat;
+  *out = NULL;
+  int code = new_vtab(db, aux, argc, argv, &v, err);
+  if (code != SQLITE_OK) return code;
+  lsm_keyspace_options_init(&opt);
+  lsm_schema_keyspace_options(v->schema, &opt);
+  code = open_share(v, true, err);
+  if (code == SQLITE_OK) {
+    lsm_db *store = lsm_store_db(v->cs->store);
+    lsm_rc rc = lsm_keyspace_create(store, &opt, &v->keyspace);
+    if (rc != LSM_OK) {
+      *err = sqlite3_mprintf("table %s: %s", v->table, lsm_errmsg());
+      code = lsm_sqlite_code(rc);
+    } else {
+      memcpy(cat.store_id, lsm_store_id(store), LSM_STORE_ID_SIZE);
+      cat.keyspace = v->keyspace;
+      code = lsm_catalog_create(db, v->db_schema, v->table, &cat, err);
+      if (code != SQLITE_OK) (void)lsm_keyspace_drop(store, v->keyspace);
+    }
+  }
+  if (code != SQLITE_OK) {
+    free_vtab(v);
+    return code;
+  }
+  *out = &v->base;
+  return SQLITE_OK;
+}
+
+static int vtab_disconnect(sqlite3_vtab *vtab) {
+  free_vtab((lsm_vtab *)vtab);
+  return SQLITE_OK;
+}
+
+/*------------------------------------------------------------ drop, rename */
+
+/* A table whose store is gone or damaged can still be dropped. */
+static int vtab_destroy(sqlite3_vtab *vtab) {
+  lsm_vtab *v = (lsm_vtab *)vtab;
+  lsm_conn *conn = v->conn;
+  int rc = SQLITE_OK;
+  if (lsm_vtab_open_store(v) == SQLITE_OK) {
+    rc = lsm_marker_join(conn);
+    if (rc == SQLITE_OK) rc = lsm_conn_add_drop(conn, v->cs, v->keyspace, v->db_schema, v->table);
+  }
+  if (rc == SQLITE_OK) rc = lsm_catalog_drop(conn->db, v->db_schema, v->table, NULL);
+  if (rc == SQLITE_OK) free_vtab(v);
+  return rc;
+}
+
+static int vtab_rename(sqlite3_vtab *vtab, const char *name) {
+  lsm_vtab *v = (lsm_vtab *)vtab;
+  char *err = NULL;
+  char *copy = sqlite3_mprintf("%s", name);
+  if (copy == NULL) return SQLITE_NOMEM;
+  int rc = lsm_catalog_rename(v->conn->db, v->db_schema, v->table, name, &err);
+  if (rc != SQLITE_OK) {
+    if (err != NULL) (void)lsm_vtab_error(vtab, rc, "%s", err);
+    sqlite3_free(err);
+    sqlite3_free(copy);
+    return rc;
+  }
+  sqlite3_free(v->table);
+  v->table = copy;
+  return SQLITE_OK;
+}
+
+static int vtab_shadow_name(const char *suffix) { return sqlite3_stricmp(suffix, "lsm") == 0; }
+
+/*------------------------------------------------------------------- find */
+
+static lsm_vtab *find_connected(lsm_conn *c, const char *schema, const char *table) {
+  for (lsm_vtab *v = c->vtabs; v != NULL; v = v->next) {
+    if (sqlite3_stricmp(v->db_schema, schema) == 0 && sqlite3_stricmp(v->table, table) == 0) {
+      return v;
+    }
+  }
+  return NULL;
+}
+
+/* Looks in one schema; naming the table in a statement connects it. */
+static lsm_vtab *find_in_schema(lsm_conn *c, const char *schema, const char *table) {
+  sqlite3_stmt *stmt = NULL;
+  char *sql = sqlite3_mprintf("SELECT 1 FROM \"%w\".\"%w\"", schema, table);
+  bool there = sql != NULL && sqlite3_prepare_v2(c->db, sql, -1, &stmt, NULL) == SQLITE_OK;
+  sqlite3_finalize(stmt);
+  sqlite3_free(sql);
+  return there ? find_connected(c, schema, table) : NULL;
+}
+
+/* Tries temp, main and the attached databases, in SQLite's own order. */
+static lsm_vtab *find_anywhere(lsm_conn *c, const char *table) {
+  lsm_vtab *v = find_in_schema(c, "temp", table);
+  if (v == NULL) v = find_in_schema(c, "main", table);
+  sqlite3_stmt *stmt = NULL;
+  if (v == NULL && sqlite3_prepare_v2(c->db, "PRAGMA database_list", -1, &stmt, NULL) == SQLITE_OK) {
+    while (v == NULL && sqlite3_step(stmt) == SQLITE_ROW) {
+      const char *schema = (const char *)sqlite3_column_text(stmt, 1);
+      if (schema != NULL) v = find_in_schema(c, schema, table);
+    }
+  }
+  sqlite3_finalize(stmt);
+  return v;
+}
+
+int lsm_vtab_find(lsm_conn *c, const char *name, lsm_vtab **out, char **err) {
+  *out = NULL;
+  lsm_vtab *v = find_anywhere(c, name); /* a dot may be part of the name */
+  const char *dot = strchr(name, '.');
+  if (v == NULL && dot != NULL) {
+    char *schema = sqlite3_mprintf("%.*s", (int)(dot - name), name);
+    if (schema == NULL) return SQLITE_NOMEM;
+    v = find_in_schema(c, schema, dot + 1);
+    sqlite3_free(schema);
+  }
+  if (v == NULL) {
+    *err = sqlite3_mprintf("no such lsm table: %s", name);
+    return SQLITE_ERROR;
+  }
+  int rc = SQLITE_OK;
+  if (v->cs == NULL) rc = open_existing(v, err);
+  if (rc == SQLITE_OK) *out = v;
+  return rc;
+}
+
+/*----------------------------------------------------------------- module */
+
+static const sqlite3_module lsm_module = {
+    .iVersion = 3,
+    .xCreate = vtab_create,
+    .xConnect = vtab_connect,
+    .xBestIndex = lsm_vtab_best_index,
+    .xDisconnect = vtab_disconnect,
+    .xDestroy = vtab_destroy,
+    .xOpen = lsm_vtab_cursor_open,
+    .xClose = lsm_vtab_cursor_close,
+    .xFilter = lsm_vtab_filter,
+    .xNext = lsm_vtab_next,
+    .xEof = lsm_vtab_eof,
+    .xColumn = lsm_vtab_column,
+    .xRowid = lsm_vtab_rowid,
+    .xUpdate = lsm_vtab_update,
+    .xBegin = lsm_vtab_begin,
+    .xSync = lsm_vtab_sync,
+    .xCommit = lsm_vtab_commit,
+    .xRollback = lsm_vtab_rollback,
+    .xRename = vtab_rename,
+    .xSavepoint = lsm_vtab_savepoint,
+    .xRelease = lsm_vtab_release,
+    .xRollbackTo = lsm_vtab_rollback_to,
+    .xShadowName = vtab_shadow_name,
+};
+
+/* The connection's object goes with this module: it is the last to go. */
+int lsm_vtab_register(sqlite3 *db, lsm_conn *conn) {
+  return sqlite3_create_module_v2(db, "lsm", &lsm_module, conn, lsm_conn_free);
+}

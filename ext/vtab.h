@@ -1,0 +1,83 @@
+/* vtab.h: an lsm table as SQLite's virtual table, and what its methods share.
+**
+**   vtab.c    create, connect, destroy, rename
+**   plan.c    xBestIndex, and what it tells xFilter
+**   cursor.c  reading
+**   write.c   xUpdate
+**   vtxn.c    transactions and savepoints */
+#ifndef LSM_EXT_VTAB_H
+#define LSM_EXT_VTAB_H
+
+#include "catalog.h"
+#include "conn.h"
+#include "err.h"
+#include "schema.h"
+
+typedef struct lsm_vtab {
+  sqlite3_vtab base;
+  lsm_conn *conn;
+  lsm_schema *schema;
+  char *db_schema; /* "main", "temp", ...: argv[1] */
+  char *table;     /* its name now */
+  lsm_conn_store *cs; /* NULL until first used: connecting opens nothing */
+  uint32_t keyspace;
+  bool joined_now;    /* xBegin was the last call: the next savepoint is not news */
+  struct lsm_vtab *next; /* in conn->vtabs */
+  int64_t max_rowid;    /* the largest in the table, known in epoch rowid_epoch */
+  uint64_t rowid_epoch; /* of cs->txn_epoch; 0: not known */
+  lsm_value *values;    /* write.c's scratch: a row's values, */
+  sqlite3_value **hold; /* the copies that own some of their bytes, */
+  lsm_buf old_key, new_key, row, found; /* its keys, its bytes, what was there */
+} lsm_vtab;
+
+/* Opens the table's store if that was not done yet. Sets zErrMsg. */
+int lsm_vtab_open_store(lsm_vtab *v);
+
+/* Finds a table of the connection for the SQL functions, by "t" or "schema.t",
+** with its store open. Borrowed: only until SQL runs on the connection again,
+** which may disconnect it; hold v->cs (cs->refs++, lsm_conn_store_unref()) to
+** use the store for longer. An unknown name is SQLITE_ERROR; on any failure
+** *err is set (sqlite3_free() it). */
+int lsm_vtab_find(lsm_conn *conn, const char *name, lsm_vtab **v, char **err);
+
+int lsm_vtab_register(sqlite3 *db, lsm_conn *conn);
+
+/* plan.c. What xFilter needs is packed into idxNum; idxStr is for people. */
+typedef struct lsm_scan_plan {
+  int neq;          /* equal leading key columns */
+  bool has_lower, lower_strict, has_upper, upper_strict; /* on the next one */
+  bool reverse;     /* from the last key to the first */
+  bool unique;      /* neq is the whole key */
+  unsigned literal; /* bit i: the i-th value is a literal, without affinity */
+} lsm_scan_plan;
+int lsm_vtab_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info);
+lsm_scan_plan lsm_plan_unpack(int idx_num);
+
+/* cursor.c */
+int lsm_vtab_cursor_open(sqlite3_vtab *vtab, sqlite3_vtab_cursor **cur);
+int lsm_vtab_cursor_close(sqlite3_vtab_cursor *cur);
+int lsm_vtab_filter(sqlite3_vtab_cursor *cur, int idx_num, const char *idx_str, int argc,
+                    sqlite3_value **argv);
+int lsm_vtab_next(sqlite3_vtab_cursor *cur);
+int lsm_vtab_eof(sqlite3_vtab_cursor *cur);
+int lsm_vtab_column(sqlite3_vtab_cursor *cur, sqlite3_context *ctx, int col);
+int lsm_vtab_rowid(sqlite3_vtab_cursor *cur, sqlite_int64 *rowid);
+
+/* write.c */
+int lsm_vtab_update(sqlite3_vtab *vtab, int argc, sqlite3_value **argv, sqlite_int64 *rowid);
+
+/* vtxn.c. join: makes sure that the table is part of a transaction. */
+int lsm_vtab_join(lsm_vtab *v);
+int lsm_vtab_begin(sqlite3_vtab *vtab);
+int lsm_vtab_sync(sqlite3_vtab *vtab);
+int lsm_vtab_commit(sqlite3_vtab *vtab);
+int lsm_vtab_rollback(sqlite3_vtab *vtab);
+int lsm_vtab_savepoint(sqlite3_vtab *vtab, int n);
+int lsm_vtab_release(sqlite3_vtab *vtab, int n);
+int lsm_vtab_rollback_to(sqlite3_vtab *vtab, int n);
+
+/* funcs.c and tvf.c */
+int lsm_funcs_register(sqlite3 *db, lsm_conn *conn);
+int lsm_tvf_register(sqlite3 *db, lsm_conn *conn);
+
+#endif

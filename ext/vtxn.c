@@ -1,0 +1,78 @@
+/* vtxn.c: SQLite's transaction calls, carried to the connection's share of the
+** store (conn.h). All that can fail happens in xSync; xCommit publishes.
+**
+** Every lsm table of a transaction gets these calls, in turn; the first one
+** does the work, the others find it done. */
+#include "vtab.h"
+
+int lsm_vtab_join(lsm_vtab *v) {
+  int code = lsm_vtab_open_store(v);
+  if (code != SQLITE_OK) return code;
+  lsm_rc rc = lsm_conn_txn(v->cs);
+  if (rc != LSM_OK) return lsm_vtab_fail(&v->base, rc);
+  v->cs->sync_options |= 1u << v->schema->opt.sync;
+  return SQLITE_OK;
+}
+
+int lsm_vtab_begin(sqlite3_vtab *vtab) {
+  lsm_vtab *v = (lsm_vtab *)vtab;
+  v->joined_now = true;
+  return lsm_vtab_join(v);
+}
+
+/* The strictest of what the tables in the transaction ask for. */
+static lsm_sync sync_mode(lsm_vtab *v) {
+  unsigned opts = v->cs->sync_options;
+  lsm_sync mode = LSM_SYNC_OFF;
+  if (lsm_store_is_memory(v->cs->store)) return LSM_SYNC_OFF;
+  if (opts & (1u << LSM_SYNC_OPT_NORMAL)) mode = LSM_SYNC_NORMAL;
+  if (opts & (1u << LSM_SYNC_OPT_FULL)) return LSM_SYNC_FULL;
+  if (opts & (1u << LSM_SYNC_OPT_HOST)) {
+    int64_t host = lsm_conn_pragma(v->conn, v->db_schema, "synchronous", 2);
+    if (host >= 2) return LSM_SYNC_FULL;
+    if (host == 1) mode = LSM_SYNC_NORMAL;
+  }
+  return mode;
+}
+
+int lsm_vtab_sync(sqlite3_vtab *vtab) {
+  lsm_vtab *v = (lsm_vtab *)vtab;
+  if (v->cs == NULL || v->cs->txn == NULL || lsm_txn_is_empty(v->cs->txn)) return SQLITE_OK;
+  return lsm_vtab_fail(vtab, lsm_conn_prepare(v->cs, sync_mode(v)));
+}
+
+int lsm_vtab_commit(sqlite3_vtab *vtab) {
+  lsm_vtab *v = (lsm_vtab *)vtab;
+  if (v->cs != NULL) lsm_conn_commit(v->cs);
+  return SQLITE_OK;
+}
+
+int lsm_vtab_rollback(sqlite3_vtab *vtab) {
+  lsm_vtab *v = (lsm_vtab *)vtab;
+  if (v->cs != NULL) lsm_conn_rollback(v->cs);
+  return SQLITE_OK;
+}
+
+/* A table that has just joined is told of the innermost savepoint once more.
+** If another table of the store brought it along, the mark is there, and in
+** the right place: before what that one has written since. */
+int lsm_vtab_savepoint(sqlite3_vtab *vtab, int n) {
+  lsm_vtab *v = (lsm_vtab *)vtab;
+  bool late = v->joined_now;
+  v->joined_now = false;
+  if (v->cs == NULL || v->cs->txn == NULL) return SQLITE_OK; /* nothing to go back from */
+  if (late && lsm_txn_has_savepoint(v->cs->txn, n)) return SQLITE_OK;
+  return lsm_vtab_fail(vtab, lsm_txn_savepoint(v->cs->txn, n));
+}
+
+int lsm_vtab_release(sqlite3_vtab *vtab, int n) {
+  lsm_vtab *v = (lsm_vtab *)vtab;
+  if (v->cs != NULL && v->cs->txn != NULL) lsm_txn_release(v->cs->txn, n);
+  return SQLITE_OK;
+}
+
+int lsm_vtab_rollback_to(sqlite3_vtab *vtab, int n) {
+  lsm_vtab *v = (lsm_vtab *)vtab;
+  if (v->cs == NULL) return SQLITE_OK;
+  return lsm_vtab_fail(vtab, lsm_conn_rollback_to(v->cs, n));
+}

@@ -1,0 +1,278 @@
+/* write.c: xUpdate: rows inserted, changed, deleted.
+**
+** SQLite checks nothing for a virtual table: affinity, NOT NULL, defaults, the
+** key's uniqueness and conflict clauses are all kept here, with the codes and
+** messages ordinary tables give. INSERT OR REPLACE is a blind put: what was
+** there is not read. One call changes all or nothing. */
+#include "rowenc.h"
+#include "vtab.h"
+
+/* What a call is about. */
+typedef struct write_op {
+  lsm_vtab *v;
+  const lsm_schema *s;
+  sqlite3_value **argv; /* the columns */
+  int conflict;         /* SQLITE_ROLLBACK .. SQLITE_REPLACE */
+  bool update;
+  int64_t rowid; /* new, of tables that have them */
+  bool fresh;    /* and nobody can have it */
+} write_op;
+
+/* A mark above all of SQLite's: for changes of two parts. */
+#define OWN_SAVEPOINT 0x7fffffff
+
+/*------------------------------------------------------------ constraints */
+
+static int not_null_failed(const write_op *w, int column) {
+  return lsm_vtab_error(&w->v->base, SQLITE_CONSTRAINT_NOTNULL,
+                        "NOT NULL constraint failed: %s.%s", w->v->table,
+                        w->s->column[column].name);
+}
+
+/* "UNIQUE constraint failed: t.a, t.b". */
+static int key_exists(const write_op *w) {
+  const lsm_schema *s = w->s;
+  sqlite3_str *str = sqlite3_str_new(w->v->conn->db);
+  int code = s->kind == LSM_KEY_ROWID_HIDDEN ? SQLITE_CONSTRAINT_ROWID
+                                             : SQLITE_CONSTRAINT_PRIMARYKEY;
+  sqlite3_str_appendall(str, "UNIQUE constraint failed: ");
+  if (s->kind == LSM_KEY_ROWID_HIDDEN) {
+    sqlite3_str_appendf(str, "%s.rowid", w->v->table);
+  } else if (s->kind == LSM_KEY_ROWID_ALIAS) {
+    sqlite3_str_appendf(str, "%s.%s", w->v->table, s->column[s->alias_column].name);
+  }
+  for (int i = 0; i < s->nkey; i++) {
+    sqlite3_str_appendf(str, "%s%s.%s", i > 0 ? ", " : "", w->v->table,
+                        s->column[s->key[i].column].name);
+  }
+  char *text = sqlite3_str_finish(str);
+  code = lsm_vtab_error(&w->v->base, code, "%s", text != NULL ? text : "UNIQUE constraint failed");
+  sqlite3_free(text);
+  return code;
+}
+
+/* Affinity applied; NULLs where none may be become the default, on INSERT
+** (where SQLite does not tell an omitted value from NULL) and on REPLACE. */
+static int load_values(const write_op *w) {
+  const lsm_schema *s = w->s;
+  lsm_vtab *v = w->v;
+  lsm_rc rc = lsm_value_load_all(w->argv, s->affinity, s->ncolumn, v->values, v->hold);
+  if (rc != LSM_OK) return lsm_vtab_fail(&v->base, rc);
+  for (int i = 0; i < s->ncolumn; i++) {
+    const lsm_column *col = &s->column[i];
+    if (v->values[i].type != SQLITE_NULL || !col->not_null || i == s->alias_column) continue;
+    if (col->has_default && (!w->update || w->conflict == SQLITE_REPLACE)) {
+      v->values[i] = col->deflt;
+    } else {
+      return not_null_failed(w, i);
+    }
+  }
+  return SQLITE_OK;
+}
+
+/*----------------------------------------------------------------- rowids */
+
+/* The largest rowid of the table as the transaction sees it, 0 for none. */
+static lsm_rc find_max_rowid(lsm_vtab *v) {
+  lsm_snapshot *snap = NULL;
+  lsm_cursor *cur = NULL;
+  lsm_slice open = {NULL, 0};
+  v->max_rowid = 0;
+  lsm_rc rc = lsm_txn_snapshot(v->cs->txn, &snap);
+  if (rc == LSM_OK) rc = lsm_cursor_open(snap, v->keyspace, open, open, &cur);
+  if (rc == LSM_OK) rc = lsm_cursor_last(cur);
+  if (rc == LSM_OK && lsm_cursor_valid(cur)) {
+    rc = lsm_key_get_rowid(lsm_cursor_key(cur), &v->max_rowid);
+    if (rc == LSM_OK && v->max_rowid < 0) v->max_rowid = 0;
+  }
+  lsm_cursor_close(cur);
+  lsm_snapshot_release(snap);
+  if (rc == LSM_OK) v->rowid_epoch = v->cs->txn_epoch;
+  return rc;
+}
+
+static bool max_rowid_known(const lsm_vtab *v) { return v->rowid_epoch == v->cs->txn_epoch; }
+
+static lsm_rc rowid_is_free(lsm_vtab *v, int64_t rowid, bool *is_free) {
+  uint8_t key[LSM_ROWID_KEY_SIZE];
+  lsm_key_set_rowid(key, rowid);
+  lsm_rc rc = lsm_txn_get(v->cs->txn, v->keyspace, lsm_slice_of(key, sizeof(key)), &v->found);
+  *is_free = rc == LSM_NOTFOUND;
+  return rc == LSM_NOTFOUND ? LSM_OK : rc;
+}
+
+/* One more than the largest; with the largest possible taken, a random one, as
+** ordinary tables do. */
+static int new_rowid(write_op *w) {
+  lsm_vtab *v = w->v;
+  lsm_rc rc = max_rowid_known(v) ? LSM_OK : find_max_rowid(v);
+  w->fresh = true;
+  if (rc == LSM_OK && v->max_rowid < INT64_MAX) {
+    w->rowid = v->max_rowid + 1;
+    return SQLITE_OK;
+  }
+  for (int tries = 0; rc == LSM_OK && tries < 100; tries++) {
+    bool is_free;
+    sqlite3_randomness(sizeof(w->rowid), &w->rowid);
+    w->rowid &= INT64_MAX >> 1;
+    rc = rowid_is_free(v, w->rowid, &is_free);
+    if (rc == LSM_OK && is_free) return SQLITE_OK;
+  }
+  if (rc != LSM_OK) return lsm_vtab_fail(&v->base, rc);
+  return lsm_vtab_error(&v->base, SQLITE_FULL, "table %s: no rowid left", v->table);
+}
+
+/* The rowid the statement gives, or a new one. OLD: the row's so far. */
+static int choose_rowid(write_op *w, sqlite3_value *given, int64_t old) {
+  const lsm_schema *s = w->s;
+  const lsm_value *alias = s->alias_column >= 0 ? &w->v->values[s->alias_column] : NULL;
+  if (alias != NULL && alias->type != SQLITE_NULL) {
+    if (alias->type != SQLITE_INTEGER) {
+      return lsm_vtab_error(&w->v->base, SQLITE_MISMATCH, "datatype mismatch");
+    }
+    w->rowid = alias->u.i;
+    /* UPDATE t SET rowid = ... leaves the alias as it was. */
+    if (w->update && alias->u.i == old) w->rowid = sqlite3_value_int64(given);
+  } else if (w->update && alias != NULL) {
+    return lsm_vtab_error(&w->v->base, SQLITE_MISMATCH, "datatype mismatch");
+  } else if (sqlite3_value_type(given) != SQLITE_NULL) {
+    w->rowid = sqlite3_value_int64(given);
+  } else {
+    return new_rowid(w);
+  }
+  return SQLITE_OK;
+}
+
+/*------------------------------------------------------------------- keys */
+
+/* The key of the row that argv[0] of xUpdate names. */
+static int old_key(lsm_vtab *v, sqlite3_value *arg) {
+  const lsm_schema *s = v->schema;
+  lsm_rc rc = LSM_OK;
+  lsm_buf_clear(&v->old_key);
+  if (s->kind != LSM_KEY_COLUMNS) {
+    rc = lsm_key_put_rowid(&v->old_key, sqlite3_value_int64(arg));
+  } else if (s->key_column != NULL) {
+    const void *p = sqlite3_value_blob(arg);
+    rc = lsm_buf_append(&v->old_key, p, (size_t)sqlite3_value_bytes(arg));
+  } else {
+    lsm_value value;
+    sqlite3_value *hold = NULL;
+    rc = lsm_value_load(arg, s->key[0].affinity, &value, &hold);
+    if (rc == LSM_OK) rc = lsm_key_put(&v->old_key, &value, &s->key[0]);
+    sqlite3_value_free(hold);
+  }
+  return lsm_vtab_fail(&v->base, rc);
+}
+
+static int new_key(write_op *w) {
+  lsm_vtab *v = w->v;
+  lsm_buf_clear(&v->new_key);
+  lsm_rc rc = w->s->kind == LSM_KEY_COLUMNS ? lsm_key_put_row(&v->new_key, w->s, v->values)
+                                            : lsm_key_put_rowid(&v->new_key, w->rowid);
+  return lsm_vtab_fail(&v->base, rc);
+}
+
+/* Is there a row with this key? */
+static int has_key(lsm_vtab *v, const lsm_buf *key, bool *exists) {
+  lsm_rc rc = lsm_txn_get(v->cs->txn, v->keyspace, lsm_buf_slice(key), &v->found);
+  *exists = rc == LSM_OK;
+  return rc == LSM_NOTFOUND ? SQLITE_OK : lsm_vtab_fail(&v->base, rc);
+}
+
+/*------------------------------------------------------------- the writes */
+
+static int put_row(write_op *w) {
+  lsm_vtab *v = w->v;
+  lsm_rc rc = lsm_row_encode(w->s, v->values, &v->row);
+  if (rc == LSM_OK) {
+    rc = lsm_txn_put(v->cs->txn, v->keyspace, lsm_buf_slice(&v->new_key), lsm_buf_slice(&v->row));
+  }
+  if (rc == LSM_OK && w->s->kind != LSM_KEY_COLUMNS && max_rowid_known(v) &&
+      w->rowid > v->max_rowid) {
+    v->max_rowid = w->rowid;
+  }
+  return lsm_vtab_fail(&v->base, rc);
+}
+
+/* The row gets another key: both changes or none. */
+static int move_row(write_op *w) {
+  lsm_vtab *v = w->v;
+  lsm_txn *txn = v->cs->txn;
+  lsm_rc rc = lsm_txn_savepoint(txn, OWN_SAVEPOINT);
+  if (rc != LSM_OK) return lsm_vtab_fail(&v->base, rc);
+  int code = lsm_vtab_fail(
+      &v->base, lsm_txn_delete(txn, v->keyspace, lsm_buf_slice(&v->old_key)));
+  if (code == SQLITE_OK) code = put_row(w);
+  if (code != SQLITE_OK) (void)lsm_txn_rollback_to(txn, OWN_SAVEPOINT);
+  lsm_txn_release(txn, OWN_SAVEPOINT);
+  v->rowid_epoch = 0; /* the largest may have gone */
+  return code;
+}
+
+static int insert_row(write_op *w, sqlite3_value *given, sqlite_int64 *rowid) {
+  bool exists = false;
+  bool blind = w->conflict == SQLITE_REPLACE;
+  int code = load_values(w);
+  if (code == SQLITE_OK && w->s->kind != LSM_KEY_COLUMNS) code = choose_rowid(w, given, 0);
+  if (code == SQLITE_OK) code = new_key(w);
+  if (code == SQLITE_OK && !blind && !w->fresh) code = has_key(w->v, &w->v->new_key, &exists);
+  if (code == SQLITE_OK && exists) code = key_exists(w);
+  if (code == SQLITE_OK) code = put_row(w);
+  if (code == SQLITE_OK && w->s->kind != LSM_KEY_COLUMNS) *rowid = w->rowid;
+  return code;
+}
+
+static int update_row(write_op *w, sqlite3_value *old, sqlite3_value *given) {
+  lsm_vtab *v = w->v;
+  bool exists = false;
+  int code = load_values(w);
+  if (code == SQLITE_OK) code = old_key(v, old);
+  if (code == SQLITE_OK && w->s->kind != LSM_KEY_COLUMNS) {
+    code = choose_rowid(w, given, sqlite3_value_int64(old));
+  }
+  if (code == SQLITE_OK) code = new_key(w);
+  if (code != SQLITE_OK) return code;
+  if (w->conflict == SQLITE_REPLACE) {
+    /* An earlier row of the statement may have replaced this one. */
+    code = has_key(v, &v->old_key, &exists);
+    if (code != SQLITE_OK || !exists) return code;
+  }
+  if (lsm_slice_eq(lsm_buf_slice(&v->old_key), lsm_buf_slice(&v->new_key))) return put_row(w);
+  if (w->conflict != SQLITE_REPLACE) {
+    code = has_key(v, &v->new_key, &exists);
+    if (code == SQLITE_OK && exists) code = key_exists(w);
+  }
+  return code == SQLITE_OK ? move_row(w) : code;
+}
+
+static int delete_row(lsm_vtab *v, sqlite3_value *old) {
+  int code = old_key(v, old);
+  if (code != SQLITE_OK) return code;
+  v->rowid_epoch = 0;
+  return lsm_vtab_fail(&v->base,
+                       lsm_txn_delete(v->cs->txn, v->keyspace, lsm_buf_slice(&v->old_key)));
+}
+
+int lsm_vtab_update(sqlite3_vtab *vtab, int argc, sqlite3_value **argv, sqlite_int64 *rowid) {
+  lsm_vtab *v = (lsm_vtab *)vtab;
+  sqlite3 *db = v->conn->db;
+  write_op w = {v, v->schema, argv + 2, sqlite3_vtab_on_conflict(db), false, 0, false};
+  v->joined_now = false;
+  /* xCreate makes a table part of the transaction without an xBegin. */
+  int code = v->cs != NULL && v->cs->txn != NULL ? SQLITE_OK : lsm_vtab_join(v);
+  if (code != SQLITE_OK) return code;
+  if (argc == 1) {
+    code = delete_row(v, argv[0]);
+  } else if (sqlite3_value_type(argv[0]) == SQLITE_NULL) {
+    /* Left alone it would make last_insert_rowid() 0. */
+    *rowid = sqlite3_last_insert_rowid(db);
+    code = insert_row(&w, argv[1], rowid);
+  } else {
+    w.update = true;
+    code = update_row(&w, argv[0], argv[1]);
+  }
+  if (argc > 1) lsm_value_unhold(v->hold, v->schema->ncolumn);
+  lsm_conn_changed(v->cs);
+  return code;
+}
