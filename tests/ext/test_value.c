@@ -52,10 +52,6 @@ static void compare_all(sqlite3_stmt *probe, sqlite3_stmt *insert, sqlite3_stmt 
     lsm_value want = column_value(select, c), got;
     sqlite3_value *hold;
     ck_assert_int_eq(lsm_value_load(in, columns[c].affinity, &got, &hold), LSM_OK);
-    if (want.type == SQLITE_FLOAT && want.u.r == 0 && columns[c].affinity == LSM_AFF_BLOB) {
-      want.u.r = got.u.r; /* some versions of SQLite lose the sign of zero */
-      ck_assert(got.u.r == 0);
-    }
     ck_assert_msg(same_value(&got, &want), "%s into %s: type %d, want %d: %s",
                   (const char *)sqlite3_column_text(probe, 0), columns[c].type, got.type, want.type,
                   (const char *)sqlite3_column_text(select, c));
@@ -149,8 +145,7 @@ static void affinity_as_in_tables(const char *encoding) {
                                          "'1e19'",
                                          "'4611686018427387904.5'",
                                          "'1.0e0'",
-                                         "'\xc2\xa0"
-                                         "12'",
+                                         "'\xc2\xa0 12'",
                                          "x''",
                                          "x'31'",
                                          "x'00'",
