@@ -95,10 +95,13 @@ static lsm_rc replace_manifest(lsm_db *db, lsm_version *next, const lsm_edit *e)
   st.last_txid = e->last_txid;
   lsm_manifest *m = NULL;
   lsm_rc rc = lsm_manifest_create(db->env, db->dir, number, &st, &m);
-  if (rc != LSM_OK) return rc;
   uint64_t old = db->manifest_number;
   lsm_manifest_close(db->manifest);
   db->manifest = m;
+  if (rc != LSM_OK) { /* CURRENT may name either: the next edit makes another */
+    db->manifest_number = 0;
+    return rc;
+  }
   db->manifest_number = number;
   LSM_COUNT(db, manifest_bytes, lsm_manifest_size(m));
   if (old != 0) (void)lsm_remove_file(db, LSM_FILE_MANIFEST, old); /* else found on open */
