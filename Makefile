@@ -81,6 +81,9 @@ SUITE_C := $(sort $(wildcard tests/lsm/test_*.c tests/ext/test_*.c))
 UNIT_C := tests/run.c $(SUITE_C) $(wildcard tests/support/*.c)
 PROGRAM_C := $(wildcard tests/bench/*.c tests/crash/*.c)
 SUITES := $(patsubst test_%.c,%,$(notdir $(SUITE_C)))
+# Suites that start threads themselves or through an open store: those for TSan.
+THREADED = $(patsubst test_%.c,%,$(notdir $(shell \
+             grep -lE 'thread_start|thread_create|lsm_open|sqlite3_open' $(SUITE_C) /dev/null)))
 
 .PHONY: FORCE
 FORCE:
@@ -178,8 +181,8 @@ unit: build/debug/unit ## unit tests (SUITE='wal key' runs only these)
 unit-asan: build/asan/unit ## unit tests under ASan and UBSan
 	@CK_FORK=no UBSAN_OPTIONS=print_stacktrace=1 build/asan/unit $(SUITE)
 
-unit-tsan: build/tsan/unit ## unit tests under TSan
-	@CK_FORK=no TSAN_OPTIONS=halt_on_error=1 $(NORANDOM) build/tsan/unit $(SUITE)
+unit-tsan: build/tsan/unit ## unit tests that use threads, under TSan
+	@CK_FORK=no TSAN_OPTIONS=halt_on_error=1 $(NORANDOM) build/tsan/unit $(or $(SUITE),$(THREADED))
 
 layers: ## which source includes what
 	@tests/check_layers.sh
