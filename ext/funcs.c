@@ -1,0 +1,256 @@
+/* funcs.c: the SQL functions: lsm_version, lsm_flush, lsm_compact, lsm_verify.
+** (lsm_backup is in backup.c.)
+**
+** Holds: a function keeps a statement on its table prepared while it works: so
+** SQLite does not disconnect the table, whatever other SQL runs meanwhile. */
+#include <string.h>
+
+#include "rowenc.h"
+#include "vtab.h"
+
+#define MAX_FINDINGS 100
+
+/*-------------------------------------------------------------- the table */
+
+/* A table, pinned: while stmt exists SQLite keeps v connected. */
+typedef struct pinned {
+  lsm_conn *conn;
+  lsm_vtab *v;
+  sqlite3_stmt *stmt;
+} pinned;
+
+static void unpin(pinned *p) {
+  sqlite3_finalize(p->stmt);
+  memset(p, 0, sizeof(*p));
+}
+
+/* Preparing may itself reconnect the table; the newest is first in the list. */
+static int pin_table(lsm_conn *conn, const char *name, pinned *p, char **err) {
+  lsm_vtab *found;
+  memset(p, 0, sizeof(*p));
+  p->conn = conn;
+  int rc = lsm_vtab_find(conn, name, &found, err);
+  if (rc != SQLITE_OK) return rc;
+  char *schema = sqlite3_mprintf("%s", found->db_schema);
+  char *table = sqlite3_mprintf("%s", found->table);
+  char *sql = sqlite3_mprintf("SELECT 1 FROM \"%w\".\"%w\"", schema, table);
+  rc = SQLITE_NOMEM;
+  if (schema != NULL && table != NULL && sql != NULL) {
+    rc = sqlite3_prepare_v2(conn->db, sql, -1, &p->stmt, NULL);
+    if (rc != SQLITE_OK) *err = sqlite3_mprintf("%s", sqlite3_errmsg(conn->db));
+  }
+  for (lsm_vtab *v = conn->vtabs; rc == SQLITE_OK && v != NULL && p->v == NULL; v = v->next) {
+    if (strcmp(v->db_schema, schema) == 0 && strcmp(v->table, table) == 0) p->v = v;
+  }
+  sqlite3_free(schema);
+  sqlite3_free(table);
+  sqlite3_free(sql);
+  if (rc == SQLITE_OK) rc = p->v == NULL ? SQLITE_ERROR : lsm_vtab_open_store(p->v);
+  if (rc != SQLITE_OK) {
+    if (p->v != NULL && p->v->base.zErrMsg != NULL) {
+      *err = p->v->base.zErrMsg;
+      p->v->base.zErrMsg = NULL;
+    }
+    unpin(p);
+  }
+  return rc;
+}
+
+/* The table that the first argument names; false: the error has been set. */
+static bool arg_table(sqlite3_context *ctx, const char *function, sqlite3_value *arg, pinned *p) {
+  char *err = NULL;
+  int rc = SQLITE_ERROR;
+  if (sqlite3_value_type(arg) != SQLITE_TEXT) {
+    err = sqlite3_mprintf("%s() needs the name of an lsm table", function);
+  } else {
+    const char *name = (const char *)sqlite3_value_text(arg);
+    rc = name == NULL ? SQLITE_NOMEM : pin_table(sqlite3_user_data(ctx), name, p, &err);
+  }
+  if (rc == SQLITE_OK) return true;
+  if (rc == SQLITE_NOMEM) {
+    sqlite3_result_error_nomem(ctx);
+  } else {
+    if (err != NULL) sqlite3_result_error(ctx, err, -1);
+    sqlite3_result_error_code(ctx, rc);
+  }
+  sqlite3_free(err);
+  return false;
+}
+
+/* A message, where there is no memory for it the lack of memory. */
+static void fail(sqlite3_context *ctx, int code, char *msg) {
+  if (msg == NULL) {
+    sqlite3_result_error_nomem(ctx);
+    return;
+  }
+  sqlite3_result_error(ctx, msg, -1);
+  sqlite3_result_error_code(ctx, code);
+  sqlite3_free(msg);
+}
+
+/* False, with the error set, when the table's own transaction is in the way:
+** it keeps from the memtable what a flush is to write. */
+static bool outside_transaction(sqlite3_context *ctx, const char *what, const lsm_vtab *v) {
+  if (v->cs->txn == NULL) return true;
+  fail(ctx, SQLITE_BUSY,
+       sqlite3_mprintf("cannot %s \"%w\" inside a transaction that writes to it", what, v->table));
+  return false;
+}
+
+static void result_ok(sqlite3_context *ctx) { sqlite3_result_text(ctx, "ok", 2, SQLITE_STATIC); }
+
+/*------------------------------------------------- version, flush, compact */
+
+static void version_func(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
+  (void)argc, (void)argv;
+  sqlite3_result_text(ctx, LSM_VERSION, -1, SQLITE_STATIC);
+}
+
+static void flush_func(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
+  pinned p;
+  (void)argc;
+  if (!arg_table(ctx, "lsm_flush", argv[0], &p)) return;
+  if (outside_transaction(ctx, "flush", p.v)) {
+    lsm_interrupt intr = lsm_conn_interrupt(p.conn);
+    lsm_rc rc = lsm_flush(lsm_store_db(p.v->cs->store), &intr);
+    if (rc == LSM_OK) result_ok(ctx);
+    if (rc != LSM_OK) lsm_result_fail(ctx, rc);
+  }
+  unpin(&p);
+}
+
+static void compact_func(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
+  pinned p;
+  (void)argc;
+  if (!arg_table(ctx, "lsm_compact", argv[0], &p)) return;
+  if (outside_transaction(ctx, "compact", p.v)) {
+    lsm_interrupt intr = lsm_conn_interrupt(p.conn);
+    lsm_rc rc = lsm_compact(lsm_store_db(p.v->cs->store), p.v->keyspace, &intr);
+    if (rc == LSM_OK) result_ok(ctx);
+    if (rc != LSM_OK) lsm_result_fail(ctx, rc);
+  }
+  unpin(&p);
+}
+
+/*----------------------------------------------------------------- verify */
+
+/* Findings, one a line; the first MAX_FINDINGS of them are kept. */
+typedef struct findings {
+  sqlite3_str *text;
+  uint64_t count;
+} findings;
+
+static void add_finding(void *arg, const char *text) {
+  findings *f = arg;
+  if (f->count++ < MAX_FINDINGS) {
+    sqlite3_str_appendf(f->text, "%s%s", f->count > 1 ? "\n" : "", text);
+  }
+}
+
+/* A row that does not decode, named by its key's bytes. */
+static void add_bad_row(findings *f, const lsm_vtab *v, lsm_slice key) {
+  sqlite3_str *s = sqlite3_str_new(NULL);
+  sqlite3_str_appendf(s, "table %s: row X'", v->table);
+  for (size_t i = 0; i < key.size; i++) sqlite3_str_appendf(s, "%02X", key.data[i]);
+  sqlite3_str_appendf(s, "': %s", lsm_errmsg());
+  char *line = sqlite3_str_finish(s);
+  if (line != NULL) add_finding(f, line);
+  sqlite3_free(line);
+}
+
+/* Every row of the table, as the connection sees it, must be one of its
+** definition's. */
+static lsm_rc check_rows(const lsm_vtab *v, lsm_snapshot *snap, const lsm_interrupt *intr,
+                         findings *f) {
+  lsm_row row = {0};
+  lsm_cursor *cur = NULL;
+  uint64_t n = 0;
+  lsm_rc rc = lsm_row_init(&row, v->schema);
+  if (rc == LSM_OK) rc = lsm_cursor_open(snap, v->keyspace, LSM_SLICE_NULL, LSM_SLICE_NULL, &cur);
+  if (rc == LSM_OK) rc = lsm_cursor_first(cur);
+  while (rc == LSM_OK && lsm_cursor_valid(cur)) {
+    lsm_slice key = lsm_cursor_key(cur);
+    lsm_row_point(&row, key, lsm_cursor_value(cur));
+    rc = lsm_row_check(&row);
+    if (rc == LSM_CORRUPT) {
+      add_bad_row(f, v, key);
+      rc = LSM_OK;
+    }
+    if (rc == LSM_OK && (++n & 1023) == 0 && intr->fn(intr->arg)) {
+      rc = lsm_fail(LSM_INTERRUPT, "interrupted");
+    }
+    if (rc == LSM_OK) rc = lsm_cursor_next(cur);
+  }
+  if (rc == LSM_CORRUPT) { /* the scan itself met damage: it cannot go on */
+    add_finding(f, lsm_errmsg());
+    rc = LSM_OK;
+  }
+  lsm_cursor_close(cur);
+  lsm_row_fini(&row);
+  return rc;
+}
+
+/* The store's files, then the table's rows. */
+static lsm_rc verify_table(pinned *p, findings *f) {
+  lsm_conn_store *cs = p->v->cs;
+  lsm_interrupt intr = lsm_conn_interrupt(p->conn);
+  lsm_snapshot *snap = NULL;
+  uint64_t n;
+  lsm_rc rc = lsm_verify(lsm_store_db(cs->store), &intr, add_finding, f, &n);
+  if (rc != LSM_OK) return rc;
+  lsm_conn_cursor_opened(cs);
+  rc = lsm_conn_snapshot(cs, &snap);
+  if (rc == LSM_OK) rc = check_rows(p->v, snap, &intr, f);
+  lsm_snapshot_release(snap);
+  lsm_conn_cursor_closed(cs);
+  return rc;
+}
+
+static void verify_func(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
+  pinned p;
+  (void)argc;
+  if (!arg_table(ctx, "lsm_verify", argv[0], &p)) return;
+  findings f = {sqlite3_str_new(NULL), 0};
+  lsm_rc rc = verify_table(&p, &f);
+  if (f.count > MAX_FINDINGS) {
+    sqlite3_str_appendf(f.text, "\nand %llu more", (unsigned long long)(f.count - MAX_FINDINGS));
+  }
+  int code = sqlite3_str_errcode(f.text);
+  char *text = sqlite3_str_finish(f.text);
+  if (rc != LSM_OK) {
+    lsm_result_fail(ctx, rc);
+  } else if (code == SQLITE_NOMEM) {
+    sqlite3_result_error_nomem(ctx);
+  } else if (code == SQLITE_TOOBIG) {
+    sqlite3_result_error_toobig(ctx);
+  } else if (f.count == 0) {
+    result_ok(ctx);
+  } else {
+    sqlite3_result_text(ctx, text, -1, SQLITE_TRANSIENT);
+  }
+  sqlite3_free(text);
+  unpin(&p);
+}
+
+/*--------------------------------------------------------------- register */
+
+int lsm_funcs_register(sqlite3 *db, lsm_conn *conn) {
+  static const struct {
+    const char *name;
+    int argc;
+    int flags;
+    void (*fn)(sqlite3_context *ctx, int argc, sqlite3_value **argv);
+  } funcs[] = {
+      {"lsm_flush", 1, SQLITE_DIRECTONLY, flush_func},
+      {"lsm_compact", 1, SQLITE_DIRECTONLY, compact_func},
+      {"lsm_verify", 1, SQLITE_DIRECTONLY, verify_func},
+      /* The last: that it is there says that all the others are. */
+      {"lsm_version", 0, SQLITE_INNOCUOUS | SQLITE_DETERMINISTIC, version_func},
+  };
+  int rc = SQLITE_OK;
+  for (size_t i = 0; i < sizeof(funcs) / sizeof(funcs[0]) && rc == SQLITE_OK; i++) {
+    rc = sqlite3_create_function_v2(db, funcs[i].name, funcs[i].argc, SQLITE_UTF8 | funcs[i].flags,
+                                    conn, funcs[i].fn, NULL, NULL, NULL);
+  }
+  return rc;
+}
