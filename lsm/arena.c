@@ -17,8 +17,8 @@ static bool grow(void **items, int *cap, int n, size_t item) {
 ** one, which is as many as can begin before a chunk is added. */
 static bool grow_parts(lsm_arena *a) {
   void *parts = a->parts;
-  bool ok = grow(&parts, &a->cap_parts, a->n_parts + a->n_chunks - a->current + 2,
-                 sizeof a->parts[0]);
+  bool ok =
+      grow(&parts, &a->cap_parts, a->n_parts + a->n_chunks - a->current + 2, sizeof a->parts[0]);
   a->parts = parts;
   return ok;
 }

@@ -26,7 +26,7 @@ typedef struct lsm_arena_chunk {
 
 /* Zero-initialised is empty. */
 typedef struct lsm_arena {
-  uint8_t *p;   /* room left in the current chunk: [p, end) */
+  uint8_t *p; /* room left in the current chunk: [p, end) */
   uint8_t *end;
   lsm_slice *parts;
   int n_parts;

@@ -10,7 +10,7 @@
 
 #define FIRST_TABLE 16u
 #define MAX_CHUNKS  ((1u << (32 - LSM_AVL_CHUNK_BITS)) - 1) /* numbers have 32 bits */
-#define ALIGN       64u /* nodes never straddle a cache line */
+#define ALIGN       64u                                     /* nodes never straddle a cache line */
 
 static uint32_t chunk_nodes(uint32_t chunk) {
   return chunk == 0 ? 256 : chunk == 1 ? 2048 : LSM_AVL_CHUNK;
@@ -269,6 +269,7 @@ uint32_t lsm_avl_put(lsm_avl *a, uint32_t root, const lsm_avl_key *key, const ui
   while (i != 0) {
     const lsm_avl_node *n = lsm_avl_at(t, i);
     int dir;
+    AVL_PREFETCH_CHILDREN(t, n);
     if (LSM_LIKELY(key->head != n->head)) {
       dir = key->head > n->head;
     } else {

@@ -34,7 +34,7 @@ typedef struct lsm_avl_node {
 /* Node i is in chunk i >> BITS; the first chunks have fewer nodes than their
 ** numbers have room for, so that a small tree costs little. */
 #define LSM_AVL_CHUNK_BITS 13
-#define LSM_AVL_CHUNK (1u << LSM_AVL_CHUNK_BITS)
+#define LSM_AVL_CHUNK      (1u << LSM_AVL_CHUNK_BITS)
 
 /* Where the chunks are. When it is full a larger one takes its place, and it
 ** stays for those who read through it. */
@@ -137,14 +137,19 @@ uint32_t lsm_avl_join2(lsm_avl *a, uint32_t left, uint32_t right);
 
 /*---------------------------------------------------------------- reading */
 
+/* Walks to the places of N keys at once (those of other trees' nodes), so that
+** their waiting for memory overlaps; afterwards the nodes there are in cache,
+** and so are the N entries. */
+#define LSM_AVL_WARM 16
+void lsm_avl_warm(const lsm_avl_table *t, uint32_t root, const lsm_avl_node *const *nodes, int n);
+
 /* The node of key, or NULL. */
 const lsm_avl_node *lsm_avl_find(const lsm_avl_table *t, uint32_t root, const lsm_avl_key *key);
 /* The last node <= key, < key if STRICT, or NULL. */
 const lsm_avl_node *lsm_avl_floor(const lsm_avl_table *t, uint32_t root, const lsm_avl_key *key,
                                   bool strict);
 /* The first node >= key, or NULL. */
-const lsm_avl_node *lsm_avl_ceiling(const lsm_avl_table *t, uint32_t root,
-                                    const lsm_avl_key *key);
+const lsm_avl_node *lsm_avl_ceiling(const lsm_avl_table *t, uint32_t root, const lsm_avl_key *key);
 uint64_t lsm_avl_size(const lsm_avl_table *t, uint32_t root); /* counts them */
 /* The number nearest to guess that this tree can have, going by its height;
 ** about what part of the keys, 0 to 1, is smaller than key: reads one path. */

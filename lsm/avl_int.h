@@ -6,7 +6,7 @@
 #include "avl.h"
 
 /* Key bytes in head and tail. */
-#define AVL_PREFIX 14
+#define AVL_PREFIX  14
 #define AVL_HEIGHTS 0xFFFFu /* the bits of tail that are not key bytes */
 
 /* Compares what lies beyond equal heads and tails. If one key ends within the
@@ -30,6 +30,22 @@ static inline int avl_cmp(const lsm_avl_key *k, const lsm_avl_node *n) {
   if (LSM_LIKELY(k->head != n->head)) return k->head < n->head ? -1 : 1;
   return avl_cmp_tail(k, n);
 }
+
+#if defined(__GNUC__)
+#define AVL_PREFETCH(p) __builtin_prefetch(p)
+#else
+#define AVL_PREFETCH(p) ((void)(p))
+#endif
+
+/* Asks for both children before it is known which way to go: waiting for
+** memory is what a descent in a large tree spends its time with. (Node 0 is
+** none, but has an address.) A macro, as gcc drops calls of functions that do
+** nothing but prefetch. */
+#define AVL_PREFETCH_CHILDREN(t, n)          \
+  do {                                       \
+    AVL_PREFETCH(lsm_avl_at(t, n->link[0])); \
+    AVL_PREFETCH(lsm_avl_at(t, n->link[1])); \
+  } while (0)
 
 /* Height of the child on side DIR; of the node. */
 static inline uint32_t avl_child_height(const lsm_avl_node *n, int dir) {

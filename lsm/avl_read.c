@@ -22,6 +22,7 @@ const lsm_avl_node *lsm_avl_find(const lsm_avl_table *t, uint32_t root, const ls
   while (root != 0) {
     const lsm_avl_node *n = lsm_avl_at(t, root);
     int dir;
+    AVL_PREFETCH_CHILDREN(t, n);
     if (LSM_LIKELY(key->head != n->head)) {
       dir = key->head > n->head;
     } else {
@@ -32,6 +33,32 @@ const lsm_avl_node *lsm_avl_find(const lsm_avl_table *t, uint32_t root, const ls
     root = n->link[dir];
   }
   return NULL;
+}
+
+void lsm_avl_warm(const lsm_avl_table *t, uint32_t root, const lsm_avl_node *const *nodes, int n) {
+  uint32_t at[LSM_AVL_WARM];
+  int left = root == 0 ? 0 : n;
+  for (int j = 0; j < n; j++) {
+    at[j] = root;
+    AVL_PREFETCH(nodes[j]->entry);
+  }
+  while (left > 0) {
+    for (int j = 0; j < n; j++) {
+      if (at[j] == 0) continue;
+      const lsm_avl_node *node = lsm_avl_at(t, at[j]);
+      uint64_t a = nodes[j]->head, b = node->head;
+      if (a == b) {
+        a = nodes[j]->tail >> 16;
+        b = node->tail >> 16;
+      }
+      at[j] = a == b ? 0 : node->link[a > b];
+      if (at[j] == 0) {
+        left--;
+      } else {
+        AVL_PREFETCH(lsm_avl_at(t, at[j]));
+      }
+    }
+  }
 }
 
 const lsm_avl_node *lsm_avl_floor(const lsm_avl_table *t, uint32_t root, const lsm_avl_key *key,
@@ -47,8 +74,7 @@ const lsm_avl_node *lsm_avl_floor(const lsm_avl_table *t, uint32_t root, const l
   return best;
 }
 
-const lsm_avl_node *lsm_avl_ceiling(const lsm_avl_table *t, uint32_t root,
-                                    const lsm_avl_key *key) {
+const lsm_avl_node *lsm_avl_ceiling(const lsm_avl_table *t, uint32_t root, const lsm_avl_key *key) {
   const lsm_avl_node *best = NULL;
   while (root != 0) {
     const lsm_avl_node *n = lsm_avl_at(t, root);
@@ -136,6 +162,8 @@ static const lsm_avl_node *descend(lsm_avl_iter *it, uint32_t i, int dir) {
   for (; i != 0; i = n->link[dir]) {
     n = lsm_avl_at(it->table, i);
     it->stack[it->depth++] = i;
+    AVL_PREFETCH(n->entry); /* these come next, in the end */
+    AVL_PREFETCH(lsm_avl_at(it->table, n->link[!dir]));
   }
   return n;
 }

@@ -18,6 +18,9 @@
 #define KEEP_NODES (400u << 10)
 #define KEEP_BYTES (600u << 10)
 
+/* Trees of fewer entries are in cache anyway. */
+#define WARM_ENTRIES 20000
+
 lsm_rc lsm_memtable_new(lsm_memtable **out) {
   *out = NULL;
   lsm_memtable *mt = lsm_calloc(sizeof *mt);
@@ -109,9 +112,9 @@ static lsm_rc write_point(lsm_memtable *mt, const lsm_entry *e) {
 
 /* What a range tombstone [lo, hi) becomes among those there are. */
 typedef struct range_plan {
-  bool known;     /* one there is covers it: nothing to do */
-  bool joined;    /* bounds are those of several */
-  bool touch;     /* one that begins at hi is in the same keyspace */
+  bool known;  /* one there is covers it: nothing to do */
+  bool joined; /* bounds are those of several */
+  bool touch;  /* one that begins at hi is in the same keyspace */
   lsm_slice lo;
   lsm_slice hi;
 } range_plan;
@@ -285,20 +288,30 @@ static const uint8_t *copy_entry(lsm_memtable *mt, const uint8_t *entry, lsm_sli
   return p;
 }
 
-/* Points come in order: each is put in from where the one before it went. */
+/* Points come in order: each is put in from where the one before it went. A
+** large tree is warmed up for a group of them first. */
 static void merge_points(lsm_memtable *mt, const lsm_avl_table *t, uint32_t points) {
   lsm_avl_path path;
   path.depth = 0;
   lsm_avl_iter it;
   lsm_avl_iter_init(&it, t, points);
-  for (const lsm_avl_node *n = lsm_avl_iter_first(&it); n != NULL; n = lsm_avl_iter_next(&it)) {
-    lsm_avl_key key;
-    const uint8_t *entry = copy_entry(mt, n->entry, &key.key);
-    lsm_avl_node_prefix(n, &key);
-    bool added;
-    lsm_avl_climb(&mt->nodes, &key, &path);
-    mt->points = lsm_avl_put(&mt->nodes, mt->points, &key, entry, &path, &added);
-    mt->entries += added;
+  const lsm_avl_node *nodes[LSM_AVL_WARM];
+  const lsm_avl_node *node = lsm_avl_iter_first(&it);
+  while (node != NULL) {
+    int n = 0;
+    for (; n < LSM_AVL_WARM && node != NULL; node = lsm_avl_iter_next(&it)) nodes[n++] = node;
+    if (n >= 4 && mt->entries >= WARM_ENTRIES) {
+      lsm_avl_warm(lsm_avl_load(&mt->nodes), mt->points, nodes, n);
+    }
+    for (int i = 0; i < n; i++) {
+      lsm_avl_key key;
+      const uint8_t *entry = copy_entry(mt, nodes[i]->entry, &key.key);
+      lsm_avl_node_prefix(nodes[i], &key);
+      bool added;
+      lsm_avl_climb(&mt->nodes, &key, &path);
+      mt->points = lsm_avl_put(&mt->nodes, mt->points, &key, entry, &path, &added);
+      mt->entries += added;
+    }
   }
 }
 

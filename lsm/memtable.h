@@ -74,7 +74,8 @@ lsm_memview lsm_memtable_view(lsm_memtable *mt);
 lsm_memview lsm_memview_ref(const lsm_memview *v);
 
 /* The same without a reference and without freezing anything: for the writer
-** itself, good until its next write. Not to be released. */
+** itself, good until its next write, and so are iterators over it. Not to be
+** released, and to be copied by assignment only. */
 lsm_memview lsm_memtable_peek(lsm_memtable *mt);
 void lsm_memview_release(lsm_memview *v); /* accepts an empty view; empties it */
 

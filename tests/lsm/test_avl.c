@@ -136,7 +136,7 @@ START_TEST(test_nodes) {
   static bool has[KEYS];
   make_entries();
   seed = 23;
-  for (int round = 0; round < 400; round++) {
+  for (int round = 0; round < 250; round++) {
     lsm_avl_init(&a);
     memset(has, 0, sizeof has);
     uint32_t n = 1 + rnd(rnd(2) == 0 ? 40 : KEYS), root = 0;

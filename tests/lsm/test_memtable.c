@@ -277,7 +277,7 @@ START_TEST(test_model) {
   memset(&now, 0, sizeof now);
   memset(views, 0, sizeof views);
   ck_assert_int_eq(lsm_memtable_new(&mt), LSM_OK);
-  for (int step = 0; step < 2500; step++) {
+  for (int step = 0; step < 2000; step++) {
     uint32_t what = rnd(100);
     uint32_t v = rnd(VIEWS);
     if (what < 70) {
@@ -342,7 +342,7 @@ START_TEST(test_merge) {
   memset(views, 0, sizeof views);
   ck_assert_int_eq(lsm_memtable_new(&dst), LSM_OK);
   ck_assert_int_eq(lsm_memtable_new(&src), LSM_OK);
-  for (int round = 0; round < 120; round++) {
+  for (int round = 0; round < 70; round++) {
     memset(&over, 0, sizeof over);
     uint32_t writes = rnd(8) == 0 ? rnd(300) : rnd(12);
     for (uint32_t i = 0; i < writes; i++) {
@@ -380,6 +380,68 @@ START_TEST(test_merge) {
     if (views[i].mt != NULL) check_view(&views[i], &seen[i]);
     lsm_memview_release(&views[i]);
   }
+  lsm_memtable_unref(src);
+  lsm_memtable_unref(dst);
+}
+END_TEST
+
+#define MANY 40000
+
+static lsm_slice many_key(uint8_t *buf, uint32_t id) {
+  uint32_t mixed = id * 2654435761u; /* a permutation */
+  buf[0] = 1;
+  lsm_set_u32(buf + 1, mixed);
+  memset(buf + 5, 'x', 8); /* ids part within the first word or behind the prefix */
+  lsm_set_u32(buf + 13, id);
+  if (id % 4 == 0) memset(buf + 1, 'y', 8);
+  return lsm_slice_of(buf, 17);
+}
+
+/* Merges into a memtable that is larger than any cache is asked to be. */
+START_TEST(test_merge_large) {
+  static uint32_t value[MANY];
+  lsm_memtable *dst, *src;
+  lsm_memview held = {0};
+  uint8_t key[17];
+  uint64_t count = 0;
+  seed = 31;
+  memset(value, 0, sizeof value);
+  ck_assert_int_eq(lsm_memtable_new(&dst), LSM_OK);
+  ck_assert_int_eq(lsm_memtable_new(&src), LSM_OK);
+  for (uint32_t round = 1; round <= 120; round++) {
+    for (int i = 0; i < 400; i++) {
+      uint32_t id = rnd(MANY);
+      count += value[id] == 0;
+      value[id] = round;
+      ck_assert_int_eq(lsm_memtable_write(src, LSM_KIND_PUT, many_key(key, id),
+                                          lsm_slice_of(&round, sizeof round)),
+                       LSM_OK);
+    }
+    lsm_memview sv = lsm_memtable_peek(src);
+    ck_assert_int_eq(lsm_memtable_reserve_merge(dst, &sv), LSM_OK);
+    if (round % 5 == 0) {
+      lsm_memview_release(&held);
+      held = lsm_memtable_view(dst);
+    }
+    lsm_set_malloc_hook(refuse, NULL);
+    lsm_memtable_merge(dst, &sv);
+    lsm_set_malloc_hook(NULL, NULL);
+    lsm_memtable_reset(src);
+  }
+  ck_assert_uint_gt(count, MANY / 2);
+  ck_assert_uint_eq(lsm_memtable_entries(dst), count);
+  ck_assert(lsm_memview_check(&held));
+  lsm_memview v = lsm_memtable_peek(dst);
+  ck_assert(lsm_memview_check(&v));
+  for (uint32_t id = 0; id < MANY; id++) {
+    lsm_kind kind;
+    lsm_slice found;
+    bool covered;
+    lsm_rc rc = lsm_memview_get(&v, many_key(key, id), &kind, &found, &covered);
+    ck_assert_int_eq(rc, value[id] == 0 ? LSM_NOTFOUND : LSM_OK);
+    if (rc == LSM_OK) ck_assert_mem_eq(found.data, &value[id], sizeof value[id]);
+  }
+  lsm_memview_release(&held);
   lsm_memtable_unref(src);
   lsm_memtable_unref(dst);
 }
@@ -581,8 +643,8 @@ START_TEST(test_estimate) {
   ck_assert_double_le(all, 40000);
   ck_assert_uint_eq(lsm_memview_estimate(&v, lsm_slice_str("\002"), LSM_SLICE_NULL), 0);
   ck_assert_uint_eq(lsm_memview_estimate(&v, LSM_SLICE_NULL, lsm_slice_str("\001")), 0);
-  uint64_t few = lsm_memview_estimate(&v, lsm_slice_of("\001\020", 2),
-                                      lsm_slice_of("\001\020\020", 3));
+  uint64_t few =
+      lsm_memview_estimate(&v, lsm_slice_of("\001\020", 2), lsm_slice_of("\001\020\020", 3));
   uint64_t exact = 0;
   lsm_iter *it;
   ck_assert_int_eq(lsm_memview_iter(&v, &it), LSM_OK);
@@ -601,8 +663,9 @@ END_TEST
 
 typedef struct shared {
   pthread_mutex_t mu;
-  lsm_memtable *mt;   /* guarded by mu */
+  lsm_memtable *mt; /* guarded by mu */
   _Atomic bool done;
+  _Atomic int rounds; /* views that readers have checked */
 } shared;
 
 static lsm_slice pair_key(uint8_t *buf, int side, int i) {
@@ -644,6 +707,7 @@ static void *read_views(void *arg) {
       lsm_iter_free(it);
     }
     ok = ok && (old.mt == NULL || pairs_agree(&old));
+    atomic_fetch_add(&s->rounds, 1);
     if (n % 8 == 0) {
       lsm_memview_release(&old);
       old = lsm_memview_ref(&v);
@@ -664,7 +728,7 @@ START_TEST(test_threads) {
   for (int i = 0; i < 3; i++) ck_assert_int_eq(pthread_create(&t[i], NULL, read_views, &s), 0);
   uint8_t a[17], b[17], end[17];
   lsm_rc rc = LSM_OK;
-  for (uint32_t n = 0; n < 6000 && rc == LSM_OK; n++) {
+  for (uint32_t n = 0; (n < 2000 || atomic_load(&s.rounds) < 100) && rc == LSM_OK; n++) {
     int i = (int)rnd(PAIRS - 1), j = i + 1 + (int)rnd(PAIRS - 1 - (uint32_t)i + 1);
     if (j >= PAIRS) j = PAIRS - 1;
     lsm_memtable *mt = n % 3 == 0 ? over : s.mt;
@@ -705,8 +769,9 @@ Suite *memtable_suite(void) {
   Suite *s = suite_create("memtable");
   TCase *tc = tcase_create("memtable");
   tcase_set_timeout(tc, 120);
-  tcase_add_loop_test(tc, test_model, 0, 9);
-  tcase_add_loop_test(tc, test_merge, 0, 4);
+  tcase_add_loop_test(tc, test_model, 0, 5);
+  tcase_add_loop_test(tc, test_merge, 0, 3);
+  tcase_add_test(tc, test_merge_large);
   tcase_add_test(tc, test_nomem);
   tcase_add_test(tc, test_rollback_memory);
   tcase_add_test(tc, test_misuse);
