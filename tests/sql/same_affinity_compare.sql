@@ -1,5 +1,5 @@
 -- Comparisons whose result depends on affinity: right answers before fast paths.
-CREATE TABLE ti(k INTEGER, v, PRIMARY KEY(k)) WITHOUT ROWID; -- lsm
+CREATE TABLE ti(k INT, v, PRIMARY KEY(k)) WITHOUT ROWID; -- lsm
 CREATE TABLE tt(k TEXT, v, PRIMARY KEY(k)) WITHOUT ROWID; -- lsm
 CREATE TABLE tb(k, v, PRIMARY KEY(k)) WITHOUT ROWID; -- lsm
 CREATE TABLE tr(k REAL, v, PRIMARY KEY(k)) WITHOUT ROWID; -- lsm

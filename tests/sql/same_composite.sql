@@ -34,7 +34,6 @@ UPDATE e SET ts = ts + 100 WHERE host = 'h1' AND ts >= 10;
 SELECT ts, seq, msg FROM e WHERE host = 'h1' AND ts > 5;
 DELETE FROM e WHERE host = 'h1' AND ts > 100;
 SELECT count(*), max(ts) FROM e WHERE host = 'h1';
-SELECT name, pk FROM pragma_table_info('e') WHERE pk = 0;
 CREATE TABLE d(a DESC_TYPE, b BLOB, c TEXT, v, PRIMARY KEY(a DESC, b DESC, c)) WITHOUT ROWID; -- lsm
 INSERT INTO d VALUES(1, x'', '', 1), (1, x'00', '', 2), (1, x'0000', '', 3), (2, x'ff', 'a', 4), (2, x'ffff', 'a', 5), (2, x'ff00', 'a', 6), ('t', 'x', 'b', 7), ('t', 'x', 'bb', 8), ('tt', 'x', 'b', 9), ('t', 'xx', 'a', 10), (-5, 0.5, 'z', 11), (-5, -0.5, 'z', 12);
 SELECT v, quote(a), quote(b), quote(c) FROM d;

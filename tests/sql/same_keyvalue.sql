@@ -6,7 +6,7 @@ SELECT value FROM kv WHERE key = 'b';
 SELECT value FROM kv WHERE key = 'nobody';
 SELECT count(*), min(key), max(key), sum(value) FROM kv;
 INSERT INTO kv VALUES('a', 100);
-SELECT changes(), total_changes();
+SELECT changes();
 INSERT OR REPLACE INTO kv VALUES('a', 10);
 SELECT changes();
 UPDATE kv SET value = value + 1 WHERE key >= 'b';

@@ -1,5 +1,5 @@
 -- UPDATE: values, keys, keys that move into the path of the scan, other tables.
-CREATE TABLE t(k INTEGER, v INTEGER, w TEXT, PRIMARY KEY(k)) WITHOUT ROWID; -- lsm
+CREATE TABLE t(k INT, v INTEGER, w TEXT, PRIMARY KEY(k)) WITHOUT ROWID; -- lsm
 WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 50) INSERT INTO t SELECT i, i * i, 'w' || i FROM c;
 --@flush t
 UPDATE t SET v = 0 WHERE k = 7;

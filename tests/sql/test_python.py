@@ -164,16 +164,16 @@ class Connections(Case):
         self.assertEqual(other.execute("SELECT count(*) FROM t").fetchone()[0], 1)
         other.close()
 
-    def test_a_snapshot_stays(self):
-        self.db.execute("INSERT INTO t VALUES(1, 'x')")
+    def test_a_statement_reads_one_snapshot(self):
+        self.db.executemany("INSERT INTO t VALUES(?, 'x')", [(i,) for i in range(200)])
         other = connect(self.path)
-        other.execute("BEGIN")
-        self.assertEqual(other.execute("SELECT count(*) FROM t").fetchone()[0], 1)
-        self.db.execute("INSERT INTO t VALUES(2, 'y')")
-        self.db.execute("SELECT lsm_flush('t')")
-        self.assertEqual(other.execute("SELECT count(*) FROM t").fetchone()[0], 1)
-        other.execute("COMMIT")
-        self.assertEqual(other.execute("SELECT count(*) FROM t").fetchone()[0], 2)
+        read = other.execute("SELECT a.id, b.v FROM t a JOIN t b ON b.id = a.id")
+        first = [read.fetchone() for _ in range(50)]
+        self.db.execute("UPDATE t SET v = 'y'")
+        self.db.execute("DELETE FROM t WHERE id % 2 = 1")
+        self.db.execute("SELECT lsm_compact('t')")
+        self.assertEqual(first + read.fetchall(), [(i, "x") for i in range(200)])
+        self.assertEqual(other.execute("SELECT count(*), min(v) FROM t").fetchone(), (100, "y"))
         other.close()
 
     def test_one_writer(self):
@@ -279,6 +279,9 @@ class Differential(Case):
         if kind < 0.40:
             n = rng.randint(1, 5)
             args = [self.value(rng, 0.05) for _ in range(3 * n)]
+            if self.rowid and n > 1:
+                # An ordinary table may keep the rows before a datatype mismatch.
+                args[::3] = [rng.choice([None, rng.randint(-20, 20)]) for _ in range(n)]
             return "INSERT%s INTO {t} VALUES %s" % (conflict, ", ".join(["(?, ?, ?)"] * n)), args
         if kind < 0.50:
             column = rng.choice(["a", "b", "b", "k"])
@@ -325,6 +328,7 @@ class Differential(Case):
     def session(self, schema, seed, count):
         definition, suffix, keys = schema
         rng = random.Random(seed)
+        self.rowid = suffix == ""
         oracle = self.fast(os.path.join(self.dir, "oracle.db"))
         self.db.close()
         self.db = self.fast(self.path)
@@ -336,6 +340,10 @@ class Differential(Case):
             sql, args = self.statement(rng)
             sql = sql.format(t="t", keys=", ".join(keys), back=", ".join(back))
             history.append((sql, args))
+            if self.rowid and sql.startswith("INSERT"):
+                # New rowids follow the largest; with negative ones only, they differ.
+                for db in (oracle, self.db):
+                    db.execute("INSERT OR IGNORE INTO t VALUES(1000, 'top', 'top')")
             want = self.outcome(oracle, sql, args)
             got = self.outcome(self.db, sql, args)
             if got != want:
