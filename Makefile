@@ -156,7 +156,7 @@ $(foreach v,plain debug asan tsan clang,$(eval $(call VARIANT,$(v))))
 all: $(EXTENSION) ## build the extension, lsmvtab.so (default)
 
 $(EXTENSION): build/plain/$(EXTENSION)
-	$(Q)cp -f $< $@.tmp && mv -f $@.tmp $@
+	$(Q)cp -f $< $@.$$$$ && mv -f $@.$$$$ $@
 
 deps: ## install the packages that are missing, or say which
 	@tests/tools/install_deps.sh $(DEPS)
