@@ -51,7 +51,7 @@ session <<SQL
 PRAGMA journal_mode = WAL;
 .print
 .print == A table of words, clustered on the word; its rows live in the directory demo.db-lsm/
-.print    CREATE VIRTUAL TABLE word USING lsm(word TEXT PRIMARY KEY, length INTEGER, line INTEGER);
+.print "   CREATE VIRTUAL TABLE word USING lsm(word TEXT PRIMARY KEY, length INTEGER, line INTEGER);"
 CREATE VIRTUAL TABLE word USING lsm(word TEXT PRIMARY KEY, length INTEGER, line INTEGER);
 CREATE TEMP TABLE raw(word TEXT);
 .mode ascii
@@ -63,6 +63,13 @@ CREATE TEMP TABLE raw(word TEXT);
 INSERT INTO word SELECT word, length(word), rowid FROM raw ORDER BY rowid * 7919 % 1000003;
 .timer off
 SELECT count(*) || ' rows', CASE WHEN count(*) = $words THEN 'ok' ELSE 'WRONG' END FROM word;
+
+.print
+.print == Flush: what is in memory becomes a sorted file
+CREATE TEMP TABLE quiet AS SELECT lsm_flush('word');
+.headers on
+SELECT level, files, bytes, entries, tombstones FROM lsm_levels('word') WHERE files > 0;
+.headers off
 
 .print
 .print == By key
@@ -77,7 +84,7 @@ SELECT word FROM word WHERE word >= 'qu' AND word < 'qv' ORDER BY word LIMIT 3;
 SELECT word FROM word WHERE word >= 'qu' AND word < 'qv' ORDER BY word DESC LIMIT 3;
 SELECT count(*) || ' of them', CASE WHEN count(*) = $qu THEN 'ok' ELSE 'WRONG' END
   FROM word WHERE word >= 'qu' AND word < 'qv';
-.print    how SQLite reads them:
+.print "   how SQLite reads them:"
 EXPLAIN QUERY PLAN SELECT word FROM word WHERE word >= 'qu' AND word < 'qv' ORDER BY word;
 
 .print
@@ -86,9 +93,9 @@ CREATE TABLE text(word TEXT, n INTEGER);
 .separator ","
 .import $dir/text text
 .separator "  "
-.print    the longest that the list knows, and how often they are used
+.print "   the longest that the list knows, and how often they are used"
 SELECT text.word, n FROM text JOIN word ON word.word = text.word ORDER BY length DESC, text.word LIMIT 5;
-.print    the most frequent that it does not know
+.print "   the most frequent that it does not know"
 SELECT text.word, n FROM text LEFT JOIN word ON word.word = text.word
  WHERE word.word IS NULL ORDER BY n DESC, text.word LIMIT 5;
 SELECT count(*) || ' words are in both', CASE WHEN count(*) = $here THEN 'ok' ELSE 'WRONG' END
@@ -104,18 +111,20 @@ DELETE FROM word WHERE word >= 'z' AND word < '{';
 SELECT count(*) || ' rows after DELETE', CASE WHEN count(*) = $words - $z THEN 'ok' ELSE 'WRONG' END FROM word;
 
 .print
-.print == Flush: the memtable becomes a sorted file. Compact: one run, deleted rows gone
-CREATE TEMP TABLE quiet AS SELECT lsm_flush('word');
+.print == A delete is an entry of its own, a tombstone: flushed, it lies over what it hides
+INSERT INTO quiet SELECT lsm_flush('word');
 .headers on
 SELECT level, files, bytes, entries, tombstones FROM lsm_levels('word') WHERE files > 0;
+.print == Compact: one sorted run, deleted rows and tombstones gone
 INSERT INTO quiet SELECT lsm_compact('word');
 SELECT level, files, bytes, entries, tombstones FROM lsm_levels('word') WHERE files > 0;
 .headers off
-SELECT 'no tombstone left', CASE WHEN sum(tombstones) = 0 THEN 'ok' ELSE 'WRONG' END FROM lsm_levels('word');
+SELECT 'no tombstone left, nothing twice',
+       CASE WHEN sum(tombstones) = 0 AND sum(entries) = $words - $z THEN 'ok' ELSE 'WRONG' END FROM lsm_levels('word');
 
 .print
 .print == What it cost: bytes written for each byte of keys and values, bytes on disk for each one alive
-SELECT name, round(value, 2) FROM lsm_stats('word')
+SELECT name, CASE WHEN name LIKE '%bytes' THEN CAST(value AS INTEGER) ELSE round(value, 2) END FROM lsm_stats('word')
  WHERE name IN ('user_bytes', 'wal_bytes', 'flush_bytes', 'compaction_bytes', 'write_amplification', 'space_amplification');
 SQL
 echo
