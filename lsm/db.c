@@ -306,16 +306,15 @@ static lsm_rc lock_store(lsm_db *db) {
   return rc;
 }
 
-/* Makes the store's own directory entry durable. */
-static lsm_rc sync_parent(lsm_db *db) {
+lsm_rc lsm_sync_parent(lsm_env *env, const char *dir) {
   lsm_buf parent = {0};
-  const char *slash = strrchr(db->dir, '/');
-  size_t n = slash == NULL ? 0 : (size_t)(slash - db->dir);
+  const char *slash = strrchr(dir, '/');
+  size_t n = slash == NULL ? 0 : (size_t)(slash - dir);
   lsm_rc rc = slash == NULL ? lsm_buf_append(&parent, ".", 2)
               : n == 0      ? lsm_buf_append(&parent, "/", 2)
-                            : lsm_buf_append(&parent, db->dir, n);
+                            : lsm_buf_append(&parent, dir, n);
   if (rc == LSM_OK && n > 0) rc = lsm_buf_put_u8(&parent, 0);
-  if (rc == LSM_OK) rc = db->env->sync_dir(db->env, (const char *)parent.data);
+  if (rc == LSM_OK) rc = env->sync_dir(env, (const char *)parent.data);
   lsm_buf_fini(&parent);
   return rc;
 }
@@ -337,7 +336,7 @@ static lsm_rc create_store(lsm_db *db, const dir_scan *s, lsm_manifest_state *st
   st->log = st->next_file;
   st->next_keyspace = 1;
   rc = lsm_manifest_create(db->env, db->dir, st->number, st, &db->manifest);
-  if (rc == LSM_OK) rc = sync_parent(db);
+  if (rc == LSM_OK) rc = lsm_sync_parent(db->env, db->dir);
   if (rc == LSM_OK) return LSM_OK;
   lsm_version_unref(st->version);
   st->version = NULL;
@@ -387,6 +386,7 @@ static void free_db(lsm_db *db) {
   lsm_cache_free(db->cache);
   lsm_file_close(db->lock_file);
   lsm_buf_fini(&db->old_logs);
+  lsm_buf_fini(&db->dropped_logs);
   lsm_buf_fini(&db->imm_old_logs);
   lsm_buf_fini(&db->garbage);
   lsm_cond_fini(&db->cv);

@@ -12,6 +12,7 @@
 **   sched.c    the background threads
 **   inspect.c  statistics, listings, estimates
 **   verify.c   everything read and checked
+**   backup.c   a copy of the store in another directory
 **
 ** Locks, in rank order (DESIGN.md tells the story):
 **   log role   a flag under mu: who holds it appends to the log, changes the
@@ -84,7 +85,9 @@ struct lsm_db {
   bool closing;
   bool threads_started;
   bool flush_asked; /* somebody wants a failed flush tried again now */
-  uint64_t flush_tries; /* flushes that ended, well or not */
+  bool compact_asked; /* the same of compaction */
+  /* how many tries began, and which was the last to end, well or not */
+  uint64_t flush_begun, flush_ended, compact_begun, compact_ended;
   bool compact_held; /* a compaction runs, in whatever thread */
   bool compact_checked; /* nothing is due in this version, or is being looked for */
   int imm_wal_pins; /* a writer syncs imm_wal: the flusher must not close it */
@@ -116,6 +119,7 @@ struct lsm_db {
   bool log_decision;
   uint64_t log_undecided_txid;
   lsm_buf old_logs;      /* u64 numbers: older logs whose content is in mem */
+  lsm_buf dropped_logs;  /* u64 numbers: recovery's; without content that counts */
   uint64_t slow_debt_us;
   lsm_memtable *spare;   /* an overlay to reuse */
 
@@ -139,6 +143,8 @@ lsm_version *lsm_db_version(lsm_db *db); /* the current one, referenced */
 /* Removes files nobody holds. Any thread, no locks held. */
 void lsm_db_purge(lsm_db *db);
 lsm_rc lsm_remove_file(lsm_db *db, lsm_filetype type, uint64_t number);
+/* Makes the entry of directory DIR in its parent durable. */
+lsm_rc lsm_sync_parent(lsm_env *env, const char *dir);
 bool lsm_interrupted(const lsm_interrupt *intr);
 
 /*------------------------------------------------------- recover.c */
@@ -217,6 +223,9 @@ lsm_rc lsm_compact_run(lsm_db *db, const lsm_plan *plan, const lsm_interrupt *in
 
 /* Wakes the threads, starting them the first time. */
 lsm_rc lsm_sched_kick(lsm_db *db);
+/* Did a compaction that began after number FROM fail? An older failure is tried
+** again at once. REQUIRES: mu. */
+lsm_rc lsm_compact_failed(lsm_db *db, uint64_t from);
 /* Ends them; a flush that waits is done first. */
 void lsm_sched_stop(lsm_db *db);
 

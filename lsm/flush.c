@@ -127,6 +127,7 @@ static lsm_rc complete(flush_job *j, lsm_memtable *imm, uint64_t imm_log, uint64
     if (!unknown) lsm_output_discard(db, &j->edit);
     return rc;
   }
+  LSM_COUNT(db, flushes, 1); /* before those who wait for it look */
   lsm_mutex_lock(&db->mu);
   while (db->imm_wal_pins > 0) lsm_cond_wait(&db->cv, &db->mu);
   lsm_wal *wal = db->imm_wal;
@@ -143,7 +144,6 @@ static lsm_rc complete(flush_job *j, lsm_memtable *imm, uint64_t imm_log, uint64
   }
   (void)lsm_remove_file(db, LSM_FILE_WAL, imm_log);
   lsm_buf_fini(&logs);
-  LSM_COUNT(db, flushes, 1);
   return LSM_OK;
 }
 

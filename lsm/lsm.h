@@ -262,6 +262,23 @@ lsm_rc lsm_wait_idle(lsm_db *db, const lsm_interrupt *intr);
 lsm_rc lsm_verify(lsm_db *db, const lsm_interrupt *intr,
                   void (*report)(void *arg, const char *text), void *arg, uint64_t *findings);
 
+/* Copies the store into directory DEST, in the same environment, while readers
+** and writers go on: all that was committed when it was called, and perhaps
+** what was committed while it flushed. The copy has the store's id; opened, it
+** is a store of its own. DEST is made when it is missing; LSM_CANTOPEN when it
+** holds a store's files already. Durable when it returns; after a failure, or
+** LSM_INTERRUPT, what it had made is gone. */
+lsm_rc lsm_backup(lsm_db *db, const char *dest, const lsm_interrupt *intr);
+
+/* The same in two steps, for callers who keep writers out meanwhile: begin
+** flushes and holds the instant to be copied (its files stay, at the cost of
+** their space); copy writes it, as often as wanted. end accepts NULL; it must
+** come before lsm_close(). */
+typedef struct lsm_backup_point lsm_backup_point;
+lsm_rc lsm_backup_begin(lsm_db *db, const lsm_interrupt *intr, lsm_backup_point **point);
+lsm_rc lsm_backup_copy(lsm_backup_point *point, const char *dest, const lsm_interrupt *intr);
+void lsm_backup_end(lsm_backup_point *point);
+
 /* Counters since the store was opened by this process, and gauges. Bytes are
 ** counted where they are written. */
 typedef struct lsm_stats {
