@@ -14,7 +14,8 @@ static void setup(sqlite3 *db) {
   const char *options = getenv("LSM_LOAD_OPTIONS");
   char sql[1024];
   run(db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;");
-  snprintf(sql, sizeof sql, "CREATE VIRTUAL TABLE t USING lsm(key BLOB PRIMARY KEY, value BLOB%s%s)",
+  snprintf(sql, sizeof sql,
+           "CREATE VIRTUAL TABLE t USING lsm(key BLOB PRIMARY KEY, value BLOB%s%s)",
            options ? ", " : "", options ? options : "");
   run(db, sql);
 }
@@ -39,7 +40,8 @@ static void insert_all(sqlite3 *db, uint64_t rows) {
     if (seconds() - begin > worst) worst = seconds() - begin;
     if (n / tenth != (n + BATCH) / tenth) {
       printf("  %9.0f rows, %7.0f rows/s, peak %3.0f MB, slowest transaction %.0f ms\n",
-             (double)(n + BATCH), (double)(n + BATCH) / (seconds() - start), peak_mb(), worst * 1e3);
+             (double)(n + BATCH), (double)(n + BATCH) / (seconds() - start), peak_mb(),
+             worst * 1e3);
       fflush(stdout);
     }
   }
@@ -47,9 +49,10 @@ static void insert_all(sqlite3 *db, uint64_t rows) {
 }
 
 static void print_stats(sqlite3 *db, uint64_t rows) {
-  static const char *const names[] = {"user_bytes",  "wal_bytes", "flush_bytes", "compaction_bytes",
-                                      "flushes",     "compactions", "stalls",    "stall_us",
-                                      "sst_files",   "sst_bytes", "space_amplification"};
+  static const char *const names[] = {
+      "user_bytes",         "wal_bytes", "flush_bytes", "compaction_bytes", "flushes",
+      "compactions",        "stalls",    "stall_us",    "sst_files",        "sst_bytes",
+      "space_amplification"};
   for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
     printf("  %-20s %.6g\n", names[i], stat_of(db, names[i]));
   }

@@ -34,8 +34,8 @@ static void bind_key(sqlite3_stmt *stmt, uint64_t n, uint8_t key[KEY_SIZE]) {
 /* Writes `rows` rows: in order of number, or picked at random to overwrite. */
 static double write_rows(sqlite3 *db, uint64_t rows, int overwrite) {
   uint8_t key[KEY_SIZE], value[VALUE_SIZE];
-  sqlite3_stmt *stmt = prepare(db, overwrite ? "INSERT OR REPLACE INTO t VALUES(?, ?)"
-                                             : "INSERT INTO t VALUES(?, ?)");
+  sqlite3_stmt *stmt = prepare(
+      db, overwrite ? "INSERT OR REPLACE INTO t VALUES(?, ?)" : "INSERT INTO t VALUES(?, ?)");
   double start = seconds();
   for (uint64_t n = 0; n < rows;) {
     run(db, "BEGIN");

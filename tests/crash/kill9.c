@@ -109,7 +109,8 @@ static void check_row(sqlite3_stmt *scan, uint64_t last, uint64_t *seen) {
   uint8_t key[KEY_SIZE], value[VALUE_SIZE];
   uint64_t t = (uint64_t)sqlite3_column_int64(scan, 1), j = (uint64_t)sqlite3_column_int64(scan, 2);
   if (t < 1 || t > last || j >= rows_of(t)) {
-    die("row %.0f of transaction %.0f is there, the last is %.0f", (double)j, (double)t, (double)last);
+    die("row %.0f of transaction %.0f is there, the last is %.0f", (double)j, (double)t,
+        (double)last);
   }
   if (is_deleted_by(t, last)) die("a deleted row of transaction %.0f is there", (double)t);
   row_key(t, j, key);
@@ -137,7 +138,8 @@ static void check(const char *path, shared *s) {
   if (last > acknowledged + 1) die("transactions nobody wrote");
   uint64_t *seen = calloc(last + 1, sizeof *seen);
   if (seen == NULL) die("out of memory");
-  sqlite3_stmt *scan = prepare(db, "SELECT key, txn, j, value FROM t WHERE key >= x'' ORDER BY key");
+  sqlite3_stmt *scan =
+      prepare(db, "SELECT key, txn, j, value FROM t WHERE key >= x'' ORDER BY key");
   while (step(scan)) check_row(scan, last, seen);
   sqlite3_finalize(scan);
   for (uint64_t t = 1; t <= last; t++) {
@@ -169,8 +171,10 @@ static void check(const char *path, shared *s) {
 static void create(const char *path, int which) {
   char sql[512];
   sqlite3 *db = open_db(path);
-  snprintf(sql, sizeof sql, "CREATE VIRTUAL TABLE t USING lsm(key PRIMARY KEY, txn INTEGER, "
-           "j INTEGER, value, %s)", options[which]);
+  snprintf(sql, sizeof sql,
+           "CREATE VIRTUAL TABLE t USING lsm(key PRIMARY KEY, txn INTEGER, "
+           "j INTEGER, value, %s)",
+           options[which]);
   run(db, "PRAGMA journal_mode=WAL");
   run(db, sql);
   close_db(db);
