@@ -244,6 +244,7 @@ int lsm_funcs_register(sqlite3 *db, lsm_conn *conn) {
       {"lsm_flush", 1, SQLITE_DIRECTONLY, flush_func},
       {"lsm_compact", 1, SQLITE_DIRECTONLY, compact_func},
       {"lsm_verify", 1, SQLITE_DIRECTONLY, verify_func},
+      {"lsm_backup", 1, SQLITE_DIRECTONLY, lsm_backup_func},
       /* The last: that it is there says that all the others are. */
       {"lsm_version", 0, SQLITE_INNOCUOUS | SQLITE_DETERMINISTIC, version_func},
   };

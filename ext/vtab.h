@@ -21,7 +21,7 @@ typedef struct lsm_vtab {
   char *table;     /* its name now */
   lsm_conn_store *cs; /* NULL until first used: connecting opens nothing */
   uint32_t keyspace;
-  bool joined_now;    /* xBegin was the last call: the next savepoint is not news */
+  bool joined_late;   /* into a transaction of others: the next savepoint is not news */
   struct lsm_vtab *next; /* in conn->vtabs */
   int64_t max_rowid;    /* the largest in the table, known in epoch rowid_epoch */
   uint64_t rowid_epoch; /* of cs->txn_epoch; 0: not known */
@@ -75,6 +75,9 @@ int lsm_vtab_rollback(sqlite3_vtab *vtab);
 int lsm_vtab_savepoint(sqlite3_vtab *vtab, int n);
 int lsm_vtab_release(sqlite3_vtab *vtab, int n);
 int lsm_vtab_rollback_to(sqlite3_vtab *vtab, int n);
+
+/* backup.c: the SQL function lsm_backup; its user data is the lsm_conn. */
+void lsm_backup_func(sqlite3_context *ctx, int argc, sqlite3_value **argv);
 
 /* funcs.c and tvf.c */
 int lsm_funcs_register(sqlite3 *db, lsm_conn *conn);
