@@ -16,7 +16,7 @@ int lsm_vtab_join(lsm_vtab *v) {
 
 int lsm_vtab_begin(sqlite3_vtab *vtab) {
   lsm_vtab *v = (lsm_vtab *)vtab;
-  v->joined_now = true;
+  v->joined_late = v->cs != NULL && v->cs->txn != NULL;
   return lsm_vtab_join(v);
 }
 
@@ -53,15 +53,18 @@ int lsm_vtab_rollback(sqlite3_vtab *vtab) {
   return SQLITE_OK;
 }
 
-/* A table that has just joined is told of the innermost savepoint once more.
-** If another table of the store brought it along, the mark is there, and in
-** the right place: before what that one has written since. */
+/* A table that joins is told of the innermost savepoint once more. When another
+** table of the store began the transaction, that is no news: either the mark is
+** there already, or the transaction began after the savepoint did, and going
+** back to it means going back to the start, which is what happens without a
+** mark. (The call after a join need not be that one; but then it has been to
+** the other table first.) */
 int lsm_vtab_savepoint(sqlite3_vtab *vtab, int n) {
   lsm_vtab *v = (lsm_vtab *)vtab;
-  bool late = v->joined_now;
-  v->joined_now = false;
+  bool late = v->joined_late;
+  v->joined_late = false;
   if (v->cs == NULL || v->cs->txn == NULL) return SQLITE_OK; /* nothing to go back from */
-  if (late && lsm_txn_has_savepoint(v->cs->txn, n)) return SQLITE_OK;
+  if (late) return SQLITE_OK;
   return lsm_vtab_fail(vtab, lsm_txn_savepoint(v->cs->txn, n));
 }
 

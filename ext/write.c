@@ -258,7 +258,7 @@ int lsm_vtab_update(sqlite3_vtab *vtab, int argc, sqlite3_value **argv, sqlite_i
   lsm_vtab *v = (lsm_vtab *)vtab;
   sqlite3 *db = v->conn->db;
   write_op w = {v, v->schema, argv + 2, sqlite3_vtab_on_conflict(db), false, 0, false};
-  v->joined_now = false;
+  v->joined_late = false;
   /* xCreate makes a table part of the transaction without an xBegin. */
   int code = v->cs != NULL && v->cs->txn != NULL ? SQLITE_OK : lsm_vtab_join(v);
   if (code != SQLITE_OK) return code;
