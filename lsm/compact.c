@@ -275,6 +275,7 @@ lsm_rc lsm_compact(lsm_db *db, uint32_t keyspace, const lsm_interrupt *intr) {
   if (rc == LSM_OK && found) rc = lsm_compact_run(db, &plan, intr);
   if (found) lsm_plan_fini(&plan);
   lsm_version_unref(v);
+  lsm_db_purge(db);
   lsm_compact_release(db);
   return rc;
 }

@@ -63,7 +63,10 @@ static lsm_rc add_run(lsm_cursor *c, lsm_filemeta *const *files, size_t count) {
 
 static lsm_rc add_views(lsm_cursor *c) {
   lsm_rc rc = LSM_OK;
-  for (int i = 0; i < c->snap->nviews && rc == LSM_OK; i++) {
+  /* Of a keyspace that was dropped, or made since, only the overlay counts. */
+  bool there = lsm_version_tree(c->snap->version, c->keyspace) != NULL;
+  int nviews = there ? c->snap->nviews : c->snap->noverlays;
+  for (int i = 0; i < nviews && rc == LSM_OK; i++) {
     lsm_iter *it = NULL;
     rc = lsm_memview_iter(&c->snap->views[i], &it);
     if (rc == LSM_OK) rc = add_source(c, it, lsm_memview_ranges(&c->snap->views[i]), NULL);

@@ -451,7 +451,7 @@ lsm_rc lsm_open(lsm_env *env, const char *path, const lsm_options *opt, lsm_db *
 
 /* Last words in the log: all before them is durable. */
 static lsm_rc close_log(lsm_db *db) {
-  if (db->wal == NULL || lsm_wal_is_broken(db->wal)) return LSM_OK;
+  if (db->wal == NULL) return LSM_OK;
   lsm_rc rc = lsm_log_sync(db);
   if (rc == LSM_OK) rc = lsm_wal_append(db->wal, LSM_WAL_CLOSE, db->last_txid, NULL, 0);
   return rc;
@@ -460,9 +460,11 @@ static lsm_rc close_log(lsm_db *db) {
 lsm_rc lsm_close(lsm_db *db) {
   if (db == NULL) return LSM_OK;
   lsm_rc rc = LSM_OK;
+  /* Spares the next open the replay; the log has it all, if it is not broken. */
   if (!db->opt.read_only && db->wal != NULL &&
-      lsm_memtable_used(db->mem) > db->opt.memtable_size / 4) {
-    (void)lsm_flush(db, NULL); /* spares the next open the replay; the log has it all */
+      (lsm_wal_is_broken(db->wal) ||
+       lsm_memtable_used(db->mem) > db->opt.memtable_size / 4)) {
+    (void)lsm_flush(db, NULL);
   }
   lsm_sched_stop(db);
   if (!db->opt.read_only) rc = close_log(db);

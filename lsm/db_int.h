@@ -177,6 +177,7 @@ struct lsm_snapshot {
   _Atomic uint32_t refs;
   lsm_db *db;
   int nviews;
+  int noverlays; /* 1: views[0] is a transaction's */
   lsm_memview views[LSM_SNAPSHOT_VIEWS]; /* newest first */
   lsm_version *version;
 };

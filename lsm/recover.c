@@ -1,9 +1,10 @@
 /* recover.c: the logs, read back into the memtable on open.
 **
 ** Every log from the manifest's on is replayed in the order of its number. A
-** log's header says how far the one before it went. Is that one shorter, then
-** a power loss took its tail, and what came later was never promised either:
-** the later logs are dropped, so that the store stands at one instant.
+** log's header says how far the one before it went. Is that one shorter, or
+** missing, then a power loss took its tail, and what came later was never
+** promised either: the later logs are dropped, so that the store stands at one
+** instant. The first write removes them (room.c).
 **
 ** A record that can be taken back (BATCH, PREPARE) waits for the next one: an
 ** ABORT drops it, anything else lets it be. A PREPARE at the very end is for
@@ -11,6 +12,7 @@
 ** Writes nothing: the first write after open mends the log (room.c). */
 #include "batch.h"
 #include "db_int.h"
+#include "wal_format.h"
 
 typedef struct replay {
   lsm_db *db;
@@ -130,32 +132,64 @@ static lsm_rc replay_log(lsm_db *db, replay *r, uint64_t number, uint64_t limit,
   return rc;
 }
 
-lsm_rc lsm_recover(lsm_db *db, uint64_t manifest_log) {
-  lsm_buf logs = {0};
-  replay r = {0};
-  lsm_wal_info info = {0}, next = {0};
-  r.db = db;
-  lsm_rc rc = select_logs(db, manifest_log, &logs);
-  for (size_t i = 0; i < logs.size && rc == LSM_OK; i += 8) {
-    uint64_t number = lsm_get_u64(logs.data + i);
-    bool last = i + 8 == logs.size;
-    uint64_t limit = 0;
-    if (!last) {
-      rc = read_header(db, lsm_get_u64(logs.data + i + 8), &next);
-      if (rc != LSM_OK) break;
-      /* A log whose header was lost, or that follows another log than this
-      ** one (whose removal was lost), says nothing of this one's end. */
-      if (!next.empty && next.prev.number == number) limit = next.prev.end;
+/* The next log from logs[*i] on that has a header: its number and header. The
+** others never reached the disk, nor did any commit in them: they are dropped.
+** *number 0: there is none. */
+static lsm_rc next_log(lsm_db *db, const lsm_buf *logs, size_t *i, uint64_t *number,
+                       lsm_wal_info *info) {
+  for (*number = 0; *i < logs->size; *i += 8) {
+    uint64_t n = lsm_get_u64(logs->data + *i);
+    lsm_rc rc = read_header(db, n, info);
+    if (rc == LSM_OK && info->empty) rc = lsm_buf_put_u64(&db->dropped_logs, n);
+    if (rc != LSM_OK) return rc;
+    if (info->empty) continue;
+    *number = n;
+    *i += 8;
+    return LSM_OK;
+  }
+  return LSM_OK;
+}
+
+/* Does the log with header NEXT go on where the last one replayed ended? Yes if
+** the one before it was flushed (its removal was lost), or had no records. */
+static bool follows(const lsm_db *db, uint64_t first, const lsm_wal_info *next) {
+  if (next->prev.number < first) return true;
+  if (next->prev.number == db->log_number) return db->log_end >= next->prev.end;
+  return next->prev.end <= LSM_WAL_HEADER_SIZE;
+}
+
+static lsm_rc replay_logs(lsm_db *db, replay *r, uint64_t first, const lsm_buf *logs) {
+  lsm_wal_info info, next;
+  uint64_t number = 0, after = 0;
+  size_t i = 0;
+  lsm_rc rc = next_log(db, logs, &i, &number, &next);
+  while (rc == LSM_OK && number != 0) {
+    if (!follows(db, first, &next)) {
+      rc = lsm_buf_put_u64(&db->dropped_logs, number);
+      for (; rc == LSM_OK && i < logs->size; i += 8) {
+        rc = lsm_buf_put_u64(&db->dropped_logs, lsm_get_u64(logs->data + i));
+      }
+      return rc;
     }
-    rc = replay_log(db, &r, number, limit, &info);
-    if (rc != LSM_OK) break;
-    if (info.empty) continue; /* its commits never reached the disk */
-    rc = lsm_buf_put_u64(&db->old_logs, number);
+    rc = next_log(db, logs, &i, &after, &next);
+    if (rc != LSM_OK) return rc;
+    uint64_t limit = after != 0 && next.prev.number == number ? next.prev.end : 0;
+    rc = replay_log(db, r, number, limit, &info);
+    if (rc == LSM_OK) rc = lsm_buf_put_u64(&db->old_logs, number);
     db->log_number = number;
     db->log_salt = info.salt;
     db->log_end = info.end;
-    if (limit != 0 && info.end < limit) break; /* what follows is dropped */
+    number = after;
   }
+  return rc;
+}
+
+lsm_rc lsm_recover(lsm_db *db, uint64_t manifest_log) {
+  lsm_buf logs = {0};
+  replay r = {0};
+  r.db = db;
+  lsm_rc rc = select_logs(db, manifest_log, &logs);
+  if (rc == LSM_OK) rc = replay_logs(db, &r, manifest_log, &logs);
   if (rc == LSM_OK) {
     /* The message of a malformed batch needs a name even now. */
     r.path = db->dir;

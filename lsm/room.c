@@ -62,6 +62,19 @@ static lsm_rc sync_old_logs(lsm_db *db) {
   return rc;
 }
 
+/* Logs that recovery dropped must be gone, durably, before the log they once
+** followed grows again: else they would seem to follow it. */
+static lsm_rc remove_dropped_logs(lsm_db *db) {
+  if (db->dropped_logs.size == 0) return LSM_OK;
+  for (size_t i = 0; i < db->dropped_logs.size; i += 8) {
+    lsm_rc rc = lsm_remove_file(db, LSM_FILE_WAL, lsm_get_u64(db->dropped_logs.data + i));
+    if (rc != LSM_OK && rc != LSM_NOTFOUND) return rc;
+  }
+  lsm_rc rc = db->env->sync_dir(db->env, db->dir);
+  if (rc == LSM_OK) lsm_buf_clear(&db->dropped_logs);
+  return rc;
+}
+
 /* A new log file, empty. *wal NULL on failure. */
 static lsm_rc new_log(lsm_db *db, lsm_wal_prev prev, uint64_t *number, lsm_wal **wal) {
   uint32_t salt = 0;
@@ -81,6 +94,7 @@ lsm_rc lsm_log_ensure(lsm_db *db) {
   if (db->wal != NULL) return LSM_OK;
   lsm_wal *wal = NULL;
   lsm_rc rc = sync_old_logs(db);
+  if (rc == LSM_OK) rc = remove_dropped_logs(db);
   if (rc != LSM_OK) return rc;
   if (db->log_number == 0) {
     lsm_wal_prev none = {0, 0};
@@ -141,15 +155,20 @@ static lsm_rc job_error(const lsm_job_error *e) {
 lsm_rc lsm_wait_flushed(lsm_db *db, const lsm_interrupt *intr) {
   lsm_rc rc = LSM_OK;
   lsm_mutex_lock(&db->mu);
+  bool idle = db->imm == NULL;
   /* An old failure counts only if it happens again: its cause may be gone. */
-  uint64_t tries = db->flush_tries;
-  db->flush_asked = true;
-  lsm_cond_broadcast(&db->cv);
+  uint64_t from = db->flush_begun;
+  db->flush_asked = !idle;
+  lsm_mutex_unlock(&db->mu);
+  if (idle) return LSM_OK;
+  rc = lsm_sched_kick(db);
+  lsm_mutex_lock(&db->mu);
   while (db->imm != NULL && rc == LSM_OK) {
-    if (db->flush_tries > tries) {
-      rc = job_error(&db->flush_error);
-      if (rc != LSM_OK) break;
+    if (db->flush_ended > from) rc = job_error(&db->flush_error);
+    if (rc == LSM_OK && !db->threads_started) {
+      rc = lsm_fail(LSM_IOERR, "%s: the memtable could not be flushed", db->dir);
     }
+    if (rc != LSM_OK) break;
     lsm_cond_wait_us(&db->cv, &db->mu, WAIT_US);
     lsm_mutex_unlock(&db->mu);
     if (lsm_interrupted(intr)) rc = lsm_fail(LSM_INTERRUPT, "interrupted");
@@ -221,8 +240,9 @@ static lsm_rc stall(lsm_db *db, const lsm_interrupt *intr) {
   lsm_rc rc = LSM_OK;
   uint64_t start = db->env->now_us(db->env);
   lsm_mutex_lock(&db->mu);
+  uint64_t from = db->compact_begun;
   while (rc == LSM_OK && l0_pressure(db) >= LSM_L0_STOP) {
-    rc = job_error(&db->compact_error);
+    rc = lsm_compact_failed(db, from);
     if (rc != LSM_OK) break;
     lsm_cond_wait_us(&db->cv, &db->mu, WAIT_US);
     lsm_mutex_unlock(&db->mu);
@@ -241,7 +261,13 @@ lsm_rc lsm_make_room(lsm_db *db, size_t bytes, const lsm_interrupt *intr) {
   lsm_mutex_lock(&db->mu);
   int runs = l0_pressure(db);
   bool waiting = db->imm != NULL;
+  bool started = db->threads_started;
   lsm_mutex_unlock(&db->mu);
+  /* Level 0 may be full since before this process. */
+  if (runs >= LSM_L0_SLOW && !started) {
+    rc = lsm_sched_kick(db);
+    if (rc != LSM_OK) return rc;
+  }
   if (runs >= LSM_L0_STOP) {
     rc = stall(db, intr);
     if (rc != LSM_OK) return rc;

@@ -45,12 +45,13 @@ static void flusher_main(void *arg) {
       lsm_cond_wait_us(&db->cv, &db->mu, until - now);
       continue;
     }
+    uint64_t n = ++db->flush_begun;
     db->flush_asked = false;
     lsm_mutex_unlock(&db->mu);
     lsm_rc rc = lsm_flush_imm(db);
     lsm_mutex_lock(&db->mu);
     note_error(&db->flush_error, rc);
-    db->flush_tries++;
+    db->flush_ended = n;
     lsm_cond_broadcast(&db->cv);
     pause = next_pause(rc, pause);
     until = db->env->now_us(db->env) + pause;
@@ -71,7 +72,10 @@ static lsm_rc compact_once(lsm_db *db) {
   lsm_mutex_unlock(&db->mu);
   rc = lsm_compact_pick(db, &found, &plan);
   if (rc == LSM_OK && found) rc = lsm_compact_run(db, &plan, NULL);
-  if (found) lsm_plan_fini(&plan);
+  if (found) {
+    lsm_plan_fini(&plan); /* the last to hold the inputs */
+    lsm_db_purge(db);
+  }
   if (rc != LSM_OK || found) {
     lsm_mutex_lock(&db->mu);
     db->compact_checked = false;
@@ -87,14 +91,17 @@ static void compactor_main(void *arg) {
   lsm_mutex_lock(&db->mu);
   while (!db->closing) {
     uint64_t now = db->env->now_us(db->env);
-    if (db->compact_checked || now < until) {
+    if (db->compact_checked || (now < until && !db->compact_asked)) {
       lsm_cond_wait_us(&db->cv, &db->mu, now < until ? until - now : IDLE_US);
       continue;
     }
+    uint64_t n = ++db->compact_begun;
+    db->compact_asked = false;
     lsm_mutex_unlock(&db->mu);
     lsm_rc rc = compact_once(db);
     lsm_mutex_lock(&db->mu);
     note_error(&db->compact_error, rc == LSM_INTERRUPT ? LSM_OK : rc);
+    db->compact_ended = n;
     lsm_cond_broadcast(&db->cv);
     pause = next_pause(rc, pause);
     until = pause == 0 ? 0 : db->env->now_us(db->env) + pause;
@@ -104,18 +111,20 @@ static void compactor_main(void *arg) {
 
 lsm_rc lsm_sched_kick(lsm_db *db) {
   lsm_mutex_lock(&db->mu);
-  bool start = !db->threads_started && !db->closing;
+  lsm_thread *flusher = db->flusher, *compactor = db->compactor;
+  bool start = !db->threads_started && !db->closing && !db->opt.read_only;
   if (start) db->threads_started = true;
   lsm_cond_broadcast(&db->cv);
   lsm_mutex_unlock(&db->mu);
   if (!start) return LSM_OK;
-  lsm_thread *flusher = NULL, *compactor = NULL;
-  lsm_rc rc = db->env->thread_start(db->env, flusher_main, db, &flusher);
+  lsm_rc rc = LSM_OK;
+  if (flusher == NULL) rc = db->env->thread_start(db->env, flusher_main, db, &flusher);
   if (rc == LSM_OK) rc = db->env->thread_start(db->env, compactor_main, db, &compactor);
   lsm_mutex_lock(&db->mu);
   db->flusher = flusher;
   db->compactor = compactor;
-  if (flusher == NULL || compactor == NULL) note_error(&db->flush_error, rc);
+  if (rc != LSM_OK) db->threads_started = false; /* the next kick tries again */
+  lsm_cond_broadcast(&db->cv);
   lsm_mutex_unlock(&db->mu);
   return rc;
 }
@@ -129,6 +138,9 @@ void lsm_sched_stop(lsm_db *db) {
   lsm_mutex_unlock(&db->mu);
   if (flusher != NULL) db->env->thread_join(db->env, flusher);
   if (compactor != NULL) db->env->thread_join(db->env, compactor);
+  lsm_mutex_lock(&db->mu);
+  db->threads_started = false; /* nobody waits for them from now on */
+  lsm_mutex_unlock(&db->mu);
 }
 
 /*---------------------------------------------------------------- by hand */
@@ -137,7 +149,10 @@ lsm_rc lsm_flush(lsm_db *db, const lsm_interrupt *intr) {
   if (db->opt.read_only) return lsm_fail(LSM_READONLY, "%s: opened read-only", db->dir);
   lsm_rc rc = lsm_log_acquire(db, intr);
   if (rc != LSM_OK) return rc;
-  if (!lsm_memtable_is_empty(db->mem)) {
+  /* A broken log goes even if nothing is in it: what was to be taken out of it
+  ** may be there still. */
+  bool broken = db->wal != NULL && lsm_wal_is_broken(db->wal);
+  if (broken || !lsm_memtable_is_empty(db->mem)) {
     rc = lsm_log_ensure(db);
     if (rc == LSM_OK) rc = lsm_rotate(db, intr);
   }
@@ -146,17 +161,34 @@ lsm_rc lsm_flush(lsm_db *db, const lsm_interrupt *intr) {
   return rc;
 }
 
+/* The compactor's failure, if it has one that is not older than the call of the
+** caller: FROM is compact_begun as it was then. REQUIRES: mu. */
+lsm_rc lsm_compact_failed(lsm_db *db, uint64_t from) {
+  const lsm_job_error *e = &db->compact_error;
+  if (e->rc == LSM_OK) return LSM_OK;
+  if (db->compact_ended > from) return lsm_fail(e->rc, "%s", e->msg);
+  if (!db->compact_asked) { /* its cause may be gone */
+    db->compact_asked = true;
+    lsm_cond_broadcast(&db->cv);
+  }
+  return LSM_OK;
+}
+
 lsm_rc lsm_wait_idle(lsm_db *db, const lsm_interrupt *intr) {
   lsm_rc rc = lsm_wait_flushed(db, intr);
+  if (db->opt.read_only) return rc; /* nothing is ever due */
   if (rc == LSM_OK) rc = lsm_sched_kick(db);
   lsm_mutex_lock(&db->mu);
+  uint64_t from = db->compact_begun;
   while (rc == LSM_OK && !(db->compact_checked && !db->compact_held && db->imm == NULL)) {
-    const lsm_job_error *e = &db->flush_error;
-    if (e->rc == LSM_OK) e = &db->compact_error;
-    if (e->rc != LSM_OK) {
-      rc = lsm_fail(e->rc, "%s", e->msg);
-      break;
+    if (db->imm != NULL && db->flush_error.rc != LSM_OK) {
+      lsm_mutex_unlock(&db->mu);
+      rc = lsm_wait_flushed(db, intr);
+      lsm_mutex_lock(&db->mu);
+      continue;
     }
+    rc = lsm_compact_failed(db, from);
+    if (rc != LSM_OK) break;
     lsm_cond_wait_us(&db->cv, &db->mu, 20000);
     lsm_mutex_unlock(&db->mu);
     if (lsm_interrupted(intr)) rc = lsm_fail(LSM_INTERRUPT, "interrupted");

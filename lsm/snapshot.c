@@ -14,6 +14,7 @@ lsm_rc lsm_snapshot_make(lsm_db *db, const lsm_snapshot *base, lsm_memtable *ove
   s->db = db;
   if (overlay != NULL && !lsm_memtable_is_empty(overlay)) {
     s->views[s->nviews++] = lsm_memtable_view(overlay);
+    s->noverlays = 1;
   }
   if (base != NULL) {
     for (int i = 0; i < base->nviews; i++) s->views[s->nviews++] = lsm_memview_ref(&base->views[i]);
@@ -109,7 +110,12 @@ static lsm_rc get_in_tree(lsm_db *db, const lsm_tree *t, lsm_slice key, lsm_buf 
 
 lsm_rc lsm_snapshot_get(lsm_snapshot *s, lsm_slice key, lsm_buf *value) {
   LSM_COUNT(s->db, gets, 1);
-  for (int i = 0; i < s->nviews; i++) {
+  uint32_t keyspace;
+  (void)lsm_prefix_get(key, &keyspace);
+  const lsm_tree *t = lsm_version_tree(s->version, keyspace);
+  /* Of a keyspace that was dropped, or made since, only the overlay counts. */
+  int nviews = t != NULL ? s->nviews : s->noverlays;
+  for (int i = 0; i < nviews; i++) {
     lsm_kind kind;
     lsm_slice found;
     bool covered = false;
@@ -117,9 +123,6 @@ lsm_rc lsm_snapshot_get(lsm_snapshot *s, lsm_slice key, lsm_buf *value) {
     if (rc == LSM_OK) return kind == LSM_KIND_PUT ? lsm_buf_set(value, found) : LSM_NOTFOUND;
     if (rc != LSM_NOTFOUND || covered) return rc;
   }
-  uint32_t keyspace;
-  (void)lsm_prefix_get(key, &keyspace);
-  const lsm_tree *t = lsm_version_tree(s->version, keyspace);
   return t == NULL ? LSM_NOTFOUND : get_in_tree(s->db, t, key, value);
 }
 

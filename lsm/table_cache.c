@@ -242,6 +242,8 @@ static lsm_rc open_sst(lsm_table_cache *tc, const lsm_filemeta *f, lsm_sst **sst
   if (path == NULL) return lsm_nomem();
   lsm_rc rc =
       lsm_sst_open(tc->env, path, tc->store_id, f->number, f->size, tc->cache, tc->stats, sst);
+  /* Of a lookup LSM_NOTFOUND would say that there is no such key. */
+  if (rc == LSM_NOTFOUND) rc = lsm_fail(LSM_CORRUPT, "%s: missing", path);
   lsm_free(path);
   return rc;
 }

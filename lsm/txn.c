@@ -36,6 +36,7 @@ struct lsm_txn {
   bool prepared; /* the log role is ours */
   bool logged;   /* and the log's last record is this transaction */
   bool two_phase;
+  bool abort_unsynced; /* an ABORT was to be durable, and may not be */
   lsm_sync sync;
 };
 
@@ -133,15 +134,16 @@ static void free_txn(lsm_txn *t) {
 
 /*---------------------------------------------------------------- changes */
 
-/* Takes a prepare back: the log is told, the role returned. */
+/* Takes a prepare back: the log is told, the role returned. Fails only when the
+** log could not be told; an ABORT that is there but may not be durable is
+** remembered for the rollback: only a power loss now would miss it. */
 static lsm_rc unprepare(lsm_txn *t) {
   if (!t->prepared) return LSM_OK;
-  lsm_rc rc = LSM_OK;
   if (t->logged) {
-    rc = lsm_wal_append(t->db->wal, LSM_WAL_ABORT, t->txid, NULL, 0);
-    if (rc == LSM_OK && t->sync == LSM_SYNC_FULL) rc = lsm_log_sync(t->db);
+    lsm_rc rc = lsm_wal_append(t->db->wal, LSM_WAL_ABORT, t->txid, NULL, 0);
     if (rc != LSM_OK) return rc;
     t->logged = false;
+    if (t->sync == LSM_SYNC_FULL && lsm_log_sync(t->db) != LSM_OK) t->abort_unsynced = true;
   }
   t->prepared = false;
   lsm_log_release(t->db);
@@ -356,7 +358,11 @@ lsm_rc lsm_txn_rollback(lsm_txn *t) {
   if (rc != LSM_OK) {
     /* The record can't be contradicted: take it out of the log. If even that
     ** fails the log is broken, and the next one will say where it ended. */
-    if (lsm_wal_undo(t->db->wal) == LSM_OK) rc = LSM_OK;
+    rc = lsm_wal_undo(t->db->wal);
+    if (rc == LSM_OK && t->sync == LSM_SYNC_FULL) rc = lsm_log_sync(t->db);
+  } else if (t->abort_unsynced) {
+    rc = lsm_fail(LSM_IOERR, "%s: a power loss may bring transaction %llu back", t->db->dir,
+                  (unsigned long long)t->txid);
   }
   free_txn(t);
   return rc;

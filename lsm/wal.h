@@ -49,7 +49,8 @@ lsm_rc lsm_wal_reopen(lsm_env *env, const char *path, uint64_t number, uint32_t 
 lsm_rc lsm_wal_append(lsm_wal *wal, lsm_wal_type type, uint64_t txid, const lsm_slice *parts,
                       int n);
 
-/* Takes the last record back (a commit that failed in its sync). Same rule. */
+/* Takes the last record back (a commit that failed in its sync). When the file
+** can't be cut the log is broken, but it ends before the record even so. */
 lsm_rc lsm_wal_undo(lsm_wal *wal);
 
 /* Makes all of it durable, the first time its directory entry too. After a

@@ -269,19 +269,22 @@ done:
 }
 
 /* Also of a log that a failed sync broke: whoever reads on in the file should
-** not find the record. Until the next sync a power loss may bring it back. */
+** not find the record. Until the next sync a power loss may bring it back. When
+** the file can't be cut the record does not count all the same: the next log's
+** header says that this one ended before it. */
 lsm_rc lsm_wal_undo(lsm_wal *wal) {
+  uint64_t to = wal->last;
   lsm_rc rc;
   if (wal->last == 0) {
     return lsm_fail(LSM_MISUSE, "%s: no record to take back at offset %" PRIu64, wal->path,
                     wal->end);
   }
-  rc = cut_to(wal, wal->last);
-  if (rc != LSM_OK) return fail_at(wal, rc, "take back the last record", wal->last);
-  wal->end = wal->last;
+  rc = cut_to(wal, to);
+  if (rc != LSM_OK) rc = fail_at(wal, rc, "take back the last record", to);
+  wal->end = to;
   wal->last = 0;
-  if (wal->synced > wal->end) wal->synced = wal->end;
-  return LSM_OK;
+  if (wal->synced > to) wal->synced = to;
+  return rc;
 }
 
 lsm_rc lsm_wal_sync(lsm_wal *wal) {

@@ -226,9 +226,9 @@ START_TEST(test_evict) {
   ck_assert(get_ok(a, 4)); /* goes on for who has it */
   ck_assert_int_eq(fx.env->remove(fx.env, DIR "/000002.sst"), LSM_OK);
   lsm_sst *none;
-  ck_assert_int_eq(lsm_table_cache_get(fx.tc, fx.files[1], &none), LSM_NOTFOUND);
+  ck_assert_int_eq(lsm_table_cache_get(fx.tc, fx.files[1], &none), LSM_CORRUPT);
   ck_assert_ptr_null(none);
-  ck_assert_int_eq(lsm_table_cache_get(fx.tc, fx.files[1], &none), LSM_NOTFOUND);
+  ck_assert_int_eq(lsm_table_cache_get(fx.tc, fx.files[1], &none), LSM_CORRUPT);
   lsm_sst *fresh = pin(0);
   ck_assert_ptr_ne(fresh, a);
   lsm_table_cache_unpin(fx.tc, a);

@@ -1,0 +1,1014 @@
+/* test_db.c: the store as its public header describes it. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "store.h"
+
+Suite *db_suite(void);
+
+static lsm_env *env;
+static lsm_options opt;
+static lsm_db *db;
+
+static void setup(void) {
+  ck_lsm(env_fault_new(NULL, &env));
+  opt = store_options(64u << 10);
+  db = store_open(env, &opt);
+}
+
+static void teardown(void) {
+  ck_lsm(lsm_close(db));
+  db = NULL;
+  env_fault_free(env);
+}
+
+static void reopen(void) {
+  ck_lsm(lsm_close(db));
+  db = store_open(env, &opt);
+}
+
+/* Keys k00000 + i for i in [from, to), each with a value that TAG begins. */
+static void fill(uint32_t ks, int from, int to, int step, const char *tag, model *m) {
+  lsm_txn *t = store_begin(db);
+  for (int i = from; i < to; i += step) {
+    char key[16], value[128];
+    snprintf(key, sizeof(key), "k%05d", i);
+    snprintf(value, sizeof(value), "%s-%d-%0*d", tag, i, 20 + i % 60, i);
+    ck_lsm(lsm_txn_put(t, ks, S(key), S(value)));
+    if (m != NULL) model_put(m, S(key), S(value));
+  }
+  store_commit(t, LSM_SYNC_NORMAL);
+}
+
+static void expect(lsm_rc rc, lsm_rc want, const char *text) {
+  ck_assert_msg(rc == want, "%s instead of %s: %s", lsm_rc_name(rc), lsm_rc_name(want),
+                lsm_errmsg());
+  ck_assert_msg(strstr(lsm_errmsg(), text) != NULL, "\"%s\" does not say \"%s\"", lsm_errmsg(),
+                text);
+}
+
+/*------------------------------------------------------------------- open */
+
+START_TEST(test_missing_and_foreign) {
+  lsm_options o = opt;
+  lsm_db *other = NULL;
+  o.create = false;
+  expect(lsm_open(env, "/nowhere", &o, &other), LSM_CANTOPEN, "/nowhere");
+  ck_assert_ptr_null(other);
+  bool there = true;
+  ck_lsm(env->exists(env, "/nowhere", &there));
+  ck_assert(!there);
+  ck_lsm(env->mkdir(env, "/foreign"));
+  lsm_file *f = NULL;
+  ck_lsm(env->open(env, "/foreign/letter.txt", LSM_OPEN_WRITE | LSM_OPEN_CREATE, &f));
+  lsm_file_close(f);
+  expect(lsm_open(env, "/foreign", &o, &other), LSM_CANTOPEN, "/foreign");
+  o.read_only = true;
+  expect(lsm_open(env, "/foreign", &o, &other), LSM_CANTOPEN, "/foreign");
+  expect(lsm_open(env, "/nowhere", &o, &other), LSM_CANTOPEN, "/nowhere");
+}
+END_TEST
+
+START_TEST(test_locked) {
+  lsm_db *other = NULL;
+  expect(lsm_open(env, STORE_DIR, &opt, &other), LSM_BUSY, STORE_DIR);
+  ck_assert_ptr_null(other);
+  lsm_options ro = opt;
+  ro.read_only = true;
+  expect(lsm_open(env, STORE_DIR, &ro, &other), LSM_BUSY, STORE_DIR);
+  uint32_t ks = store_keyspace(db, LSM_LEVELED);
+  store_put(db, ks, "a", "1");
+  ck_lsm(lsm_close(db));
+  /* Two that only read get along; a writer does not with them. */
+  ck_lsm(lsm_open(env, STORE_DIR, &ro, &db));
+  ck_lsm(lsm_open(env, STORE_DIR, &ro, &other));
+  ck_assert_str_eq(store_all(db, ks), "a=1");
+  ck_assert_str_eq(store_all(other, ks), "a=1");
+  lsm_db *third = NULL;
+  expect(lsm_open(env, STORE_DIR, &opt, &third), LSM_BUSY, STORE_DIR);
+  ck_lsm(lsm_close(other));
+  reopen();
+  ck_assert_str_eq(store_all(db, ks), "a=1");
+}
+END_TEST
+
+START_TEST(test_id_is_for_ever) {
+  uint8_t id[16];
+  memcpy(id, lsm_store_id(db), 16);
+  reopen();
+  ck_assert_mem_eq(id, lsm_store_id(db), 16);
+  lsm_db *other = NULL;
+  ck_lsm(lsm_open(env, "/other", &opt, &other));
+  ck_assert_mem_ne(id, lsm_store_id(other), 16);
+  ck_lsm(lsm_close(other));
+}
+END_TEST
+
+START_TEST(test_lost_files) {
+  uint32_t ks = store_keyspace(db, LSM_LEVELED);
+  store_put(db, ks, "a", "1");
+  ck_lsm(lsm_flush(db, NULL));
+  /* CURRENT gone: the rest must not be taken for a new store. */
+  ck_lsm(lsm_close(db));
+  ck_lsm(env->rename(env, STORE_DIR "/CURRENT", STORE_DIR "/elsewhere"));
+  lsm_db *none = NULL;
+  expect(lsm_open(env, STORE_DIR, &opt, &none), LSM_CORRUPT, "CURRENT");
+  ck_lsm(env->rename(env, STORE_DIR "/elsewhere", STORE_DIR "/CURRENT"));
+  db = store_open(env, &opt);
+  ck_assert_str_eq(store_all(db, ks), "a=1");
+}
+END_TEST
+
+static lsm_rc remove_sst(void *arg, const lsm_file_info *info) {
+  char path[64];
+  (void)arg;
+  snprintf(path, sizeof(path), STORE_DIR "/%06llu.sst", (unsigned long long)info->number);
+  return env->remove(env, path);
+}
+
+START_TEST(test_lost_table) {
+  uint32_t ks = store_keyspace(db, LSM_LEVELED);
+  lsm_snapshot *snap = NULL;
+  lsm_cursor *c = NULL;
+  lsm_buf value = {0};
+  store_put(db, ks, "a", "1");
+  ck_lsm(lsm_flush(db, NULL));
+  ck_lsm(lsm_list_files(db, ks, remove_sst, NULL));
+  ck_lsm(lsm_snapshot_acquire(db, &snap));
+  /* Not LSM_NOTFOUND: that would be an answer. */
+  expect(lsm_get(snap, ks, S("a"), &value), LSM_CORRUPT, ".sst: missing");
+  lsm_rc rc = lsm_cursor_open(snap, ks, LSM_SLICE_NULL, LSM_SLICE_NULL, &c);
+  if (rc == LSM_OK) rc = lsm_cursor_first(c);
+  expect(rc, LSM_CORRUPT, ".sst: missing");
+  lsm_cursor_close(c);
+  lsm_snapshot_release(snap);
+  store_put(db, ks, "a", "2");
+  ck_lsm(lsm_flush(db, NULL));
+  expect(lsm_compact(db, ks, NULL), LSM_CORRUPT, ".sst: missing");
+  ck_lsm(lsm_close(db));
+  db = NULL;
+  expect(lsm_open(env, STORE_DIR, &opt, &db), LSM_CORRUPT, ".sst: missing");
+  lsm_buf_fini(&value);
+  env_fault_free(env);
+  setup();
+}
+END_TEST
+
+START_TEST(test_read_only_writes_nothing) {
+  uint32_t ks = store_keyspace(db, LSM_LEVELED);
+  for (int i = 0; i < 6; i++) { /* enough runs to make a compaction due */
+    fill(ks, i, 200, 7, "v", NULL);
+    ck_lsm(lsm_flush(db, NULL));
+    store_put(db, ks, "last", "1");
+  }
+  char before[65536];
+  snprintf(before, sizeof(before), "%s", store_all(db, ks));
+  ck_lsm(lsm_close(db));
+  lsm_options ro = opt;
+  ro.read_only = true;
+  env_fault_fail(env, ENV_FAULT_CHANGES, 0, LSM_OK, 0);
+  ck_lsm(lsm_open(env, STORE_DIR, &ro, &db));
+  lsm_txn *t = NULL;
+  uint32_t id = 0;
+  lsm_keyspace_options ko;
+  lsm_keyspace_options_init(&ko);
+  ck_assert_str_eq(store_all(db, ks), before);
+  expect(lsm_txn_begin(db, 0, NULL, &t), LSM_READONLY, STORE_DIR);
+  ck_assert_ptr_null(t);
+  expect(lsm_keyspace_create(db, &ko, &id), LSM_READONLY, STORE_DIR);
+  expect(lsm_keyspace_drop(db, ks), LSM_READONLY, STORE_DIR);
+  expect(lsm_flush(db, NULL), LSM_READONLY, STORE_DIR);
+  expect(lsm_compact(db, ks, NULL), LSM_READONLY, STORE_DIR);
+  ck_lsm(lsm_wait_idle(db, NULL));
+  store_verify(db);
+  ck_lsm(lsm_close(db));
+  ck_assert_uint_eq(env_fault_calls(env), 0);
+  env_fault_clear(env);
+  db = store_open(env, &opt);
+  ck_assert_str_eq(store_all(db, ks), before);
+}
+END_TEST
+
+/*-------------------------------------------------------------- keyspaces */
+
+START_TEST(test_keyspaces) {
+  lsm_keyspace_options o, back;
+  lsm_keyspace_options_init(&o);
+  o.compaction = LSM_TIERED;
+  o.compression = LSM_COMPRESS_NONE;
+  o.block_size = 1000;
+  o.bloom_bits = 3;
+  uint32_t a = 0, b = store_keyspace(db, LSM_LEVELED);
+  ck_lsm(lsm_keyspace_create(db, &o, &a));
+  ck_assert_uint_ne(a, b);
+  store_put(db, a, "k", "in a");
+  store_put(db, b, "k", "in b");
+  store_put(db, b, "", "empty key");
+  store_put(db, b, "empty value", "");
+  ck_assert_str_eq(store_all(db, a), "k=in a");
+  for (int i = 0; i < 3; i++) {
+    ck_assert_str_eq(store_all(db, b), "=empty key empty value= k=in b");
+    ck_assert_str_eq(store_get(db, b, ""), "empty key");
+    ck_assert_str_eq(store_get(db, b, "empty value"), "");
+    ck_lsm(lsm_keyspace_get(db, a, &back));
+    ck_assert_mem_eq(&back, &o, sizeof(o));
+    if (i == 0) ck_lsm(lsm_flush(db, NULL));
+    if (i == 1) reopen();
+  }
+  expect(lsm_keyspace_get(db, 77, &back), LSM_NOTFOUND, "77");
+  expect(lsm_keyspace_drop(db, 77), LSM_NOTFOUND, "77");
+  /* Dropped with a cursor open on it: the cursor goes on. */
+  lsm_snapshot *snap = NULL;
+  ck_lsm(lsm_snapshot_acquire(db, &snap));
+  ck_lsm(lsm_keyspace_drop(db, b));
+  expect(lsm_keyspace_get(db, b, &back), LSM_NOTFOUND, "no keyspace");
+  ck_assert_str_eq(store_scan(snap, b, NULL, NULL, true), "k=in b empty value= =empty key");
+  ck_assert_int_eq(store_count_files(env, ".sst"), 2);
+  lsm_snapshot_release(snap);
+  ck_assert_int_eq(store_count_files(env, ".sst"), 1);
+  uint32_t c = store_keyspace(db, LSM_LEVELED);
+  ck_assert(c != a && c != b);
+  ck_assert_str_eq(store_all(db, c), "");
+  reopen();
+  ck_assert_str_eq(store_all(db, a), "k=in a");
+  expect(lsm_keyspace_get(db, b, &back), LSM_NOTFOUND, "no keyspace");
+  store_verify(db);
+}
+END_TEST
+
+/* Rows in the memtable and the log when their keyspace is dropped. */
+START_TEST(test_drop_unflushed) {
+  uint32_t a = store_keyspace(db, LSM_LEVELED), b = store_keyspace(db, LSM_TIERED);
+  store_put(db, a, "k", "1");
+  store_put(db, b, "k", "2");
+  store_delete_range(db, a, "x", NULL);
+  ck_lsm(lsm_keyspace_drop(db, a));
+  ck_assert_str_eq(store_all(db, a), "");
+  ck_assert_str_eq(store_get(db, a, "k"), "-");
+  reopen();
+  ck_assert_str_eq(store_all(db, a), "");
+  ck_assert_str_eq(store_all(db, b), "k=2");
+  ck_lsm(lsm_flush(db, NULL));
+  ck_assert_int_eq(store_count_files(env, ".sst"), 1);
+  ck_assert_str_eq(store_all(db, b), "k=2");
+  lsm_txn *t = store_begin(db);
+  expect(lsm_txn_put(t, 0, S("k"), S("v")), LSM_MISUSE, "keyspace 0");
+  expect(lsm_txn_put(t, 0xFFFFFFFFu, S("k"), S("v")), LSM_MISUSE, "no keyspace");
+  expect(lsm_txn_delete_range(t, 0, S("k"), S("v")), LSM_MISUSE, "keyspace 0");
+  ck_lsm(lsm_txn_rollback(t));
+}
+END_TEST
+
+/* Numbers from 0xF0 on have a prefix of five bytes. */
+START_TEST(test_many_keyspaces) {
+  uint32_t id = 0;
+  while (id < 0xF2) {
+    id = store_keyspace(db, LSM_LEVELED);
+    if (id >= 0xEE) store_put(db, id, "k", "v");
+  }
+  store_delete_range(db, 0xEF, NULL, NULL);
+  store_delete_range(db, 0xF1, NULL, NULL);
+  for (int i = 0; i < 3; i++) {
+    ck_assert_str_eq(store_all(db, 0xEE), "k=v");
+    ck_assert_str_eq(store_all(db, 0xEF), "");
+    ck_assert_str_eq(store_all(db, 0xF0), "k=v");
+    ck_assert_str_eq(store_all(db, 0xF1), "");
+    ck_assert_str_eq(store_all(db, 0xF2), "k=v");
+    if (i == 0) reopen();
+    if (i == 1) ck_lsm(lsm_flush(db, NULL));
+  }
+  store_verify(db);
+}
+END_TEST
+
+/*------------------------------------------------------------------ reads */
+
+START_TEST(test_ranges_and_bounds) {
+  uint32_t ks = store_keyspace(db, LSM_LEVELED);
+  const char *const keys[] = {"a", "b", "c", "d", "e", "f"};
+  for (int i = 0; i < 6; i++) store_put(db, ks, keys[i], "1");
+  for (int pass = 0; pass < 2; pass++) {
+    lsm_snapshot *s = NULL;
+    ck_lsm(lsm_snapshot_acquire(db, &s));
+    ck_assert_str_eq(store_scan(s, ks, "b", "e", false), "b=1 c=1 d=1");
+    ck_assert_str_eq(store_scan(s, ks, "b", "e", true), "d=1 c=1 b=1");
+    ck_assert_str_eq(store_scan(s, ks, "bb", NULL, true), "f=1 e=1 d=1 c=1");
+    ck_assert_str_eq(store_scan(s, ks, NULL, "bb", false), "a=1 b=1");
+    ck_assert_str_eq(store_scan(s, ks, "", "a", false), "");
+    ck_assert_str_eq(store_scan(s, ks, "e", "b", false), "");
+    lsm_cursor *c = NULL;
+    ck_lsm(lsm_cursor_open(s, ks, S("b"), S("e"), &c));
+    ck_lsm(lsm_cursor_seek_ge(c, S("a")));
+    ck_assert_mem_eq(lsm_cursor_key(c).data, "b", 1);
+    ck_lsm(lsm_cursor_prev(c));
+    ck_assert(!lsm_cursor_valid(c));
+    ck_lsm(lsm_cursor_seek_le(c, S("z")));
+    ck_assert_mem_eq(lsm_cursor_key(c).data, "d", 1);
+    ck_lsm(lsm_cursor_next(c));
+    ck_assert(!lsm_cursor_valid(c));
+    ck_lsm(lsm_cursor_seek_ge(c, S("e")));
+    ck_assert(!lsm_cursor_valid(c));
+    ck_lsm(lsm_cursor_seek_le(c, S("az")));
+    ck_assert(!lsm_cursor_valid(c));
+    ck_lsm(lsm_cursor_seek_ge(c, S("bx")));
+    ck_assert_mem_eq(lsm_cursor_key(c).data, "c", 1);
+    ck_lsm(lsm_cursor_prev(c));
+    ck_assert_mem_eq(lsm_cursor_key(c).data, "b", 1);
+    ck_lsm(lsm_cursor_next(c));
+    ck_lsm(lsm_cursor_next(c));
+    ck_assert_mem_eq(lsm_cursor_key(c).data, "d", 1);
+    lsm_cursor_close(c);
+    lsm_snapshot_release(s);
+    ck_lsm(lsm_flush(db, NULL));
+  }
+  store_delete_range(db, ks, "b", "d");
+  ck_assert_str_eq(store_all(db, ks), "a=1 d=1 e=1 f=1");
+  store_put(db, ks, "c", "2");
+  ck_assert_str_eq(store_all(db, ks), "a=1 c=2 d=1 e=1 f=1");
+  store_delete_range(db, ks, "e", NULL);
+  store_delete_range(db, ks, NULL, "b");
+  store_delete_range(db, ks, "d", "c");
+  for (int i = 0; i < 3; i++) {
+    ck_assert_str_eq(store_all(db, ks), "c=2 d=1");
+    ck_assert_str_eq(store_get(db, ks, "b"), "-");
+    ck_assert_str_eq(store_get(db, ks, "c"), "2");
+    ck_assert_str_eq(store_get(db, ks, "f"), "-");
+    if (i == 0) ck_lsm(lsm_flush(db, NULL));
+    if (i == 1) ck_lsm(lsm_compact(db, ks, NULL));
+  }
+}
+END_TEST
+
+START_TEST(test_snapshots_stay) {
+  uint32_t ks = store_keyspace(db, _i == 0 ? LSM_LEVELED : LSM_TIERED);
+  model *m = model_new(), *then[6];
+  lsm_snapshot *snap[6];
+  for (int i = 0; i < 6; i++) {
+    fill(ks, i * 50, 600, 1 + i, i % 2 ? "odd" : "even", m);
+    store_delete_range(db, ks, "k00100", "k00150");
+    model_delete_range(m, S("k00100"), S("k00150"));
+    ck_lsm(lsm_snapshot_acquire(db, &snap[i]));
+    then[i] = model_copy(m);
+    if (i == 1 || i == 4) ck_lsm(lsm_flush(db, NULL));
+    if (i == 3) ck_lsm(lsm_compact(db, ks, NULL));
+  }
+  ck_assert_uint_eq(store_stats(db).snapshots, 6);
+  ck_lsm(lsm_compact(db, ks, NULL));
+  int many = store_count_files(env, ".sst");
+  for (int i = 5; i >= 0; i--) {
+    store_check_in(snap[i], ks, then[i]);
+    lsm_snapshot *again = lsm_snapshot_ref(snap[i]);
+    lsm_snapshot_release(snap[i]);
+    store_check_in(again, ks, then[i]);
+    lsm_snapshot_release(again);
+    model_free(then[i]);
+  }
+  /* Files nobody holds are gone; what is left is the one run. */
+  ck_assert_int_lt(store_count_files(env, ".sst"), many);
+  ck_assert_int_eq(store_count_files(env, ".sst"), (int)store_stats(db).sst_files);
+  ck_assert_uint_eq(store_stats(db).snapshots, 0);
+  store_check(db, ks, m);
+  model_free(m);
+}
+END_TEST
+
+/* A cursor keeps its place while all that it reads is replaced. */
+START_TEST(test_cursor_under_writes) {
+  uint32_t ks = store_keyspace(db, LSM_LEVELED);
+  model *m = model_new();
+  fill(ks, 0, 500, 1, "v", m);
+  ck_lsm(lsm_flush(db, NULL));
+  lsm_snapshot *snap = NULL;
+  lsm_cursor *c = NULL;
+  ck_lsm(lsm_snapshot_acquire(db, &snap));
+  ck_lsm(lsm_cursor_open(snap, ks, LSM_SLICE_NULL, LSM_SLICE_NULL, &c));
+  lsm_snapshot_release(snap); /* the cursor has its own reference */
+  ck_lsm(lsm_cursor_first(c));
+  for (size_t i = 0; i < model_count(m); i++) {
+    ck_assert(lsm_cursor_valid(c));
+    ck_assert(lsm_slice_eq(lsm_cursor_key(c), model_key(m, i)));
+    ck_assert(lsm_slice_eq(lsm_cursor_value(c), model_value(m, i)));
+    if (i == 100) store_delete_range(db, ks, NULL, NULL);
+    if (i == 200) ck_lsm(lsm_compact(db, ks, NULL));
+    if (i == 300) ck_lsm(lsm_keyspace_drop(db, ks));
+    ck_lsm(lsm_cursor_next(c));
+  }
+  ck_assert(!lsm_cursor_valid(c));
+  lsm_cursor_close(c);
+  ck_assert_int_eq(store_count_files(env, ".sst"), 0);
+  model_free(m);
+}
+END_TEST
+
+/*----------------------------------------------------------- transactions */
+
+static const char *txn_get(lsm_txn *t, uint32_t ks, const char *key) {
+  static char text[64];
+  lsm_buf v = {0};
+  lsm_rc rc = lsm_txn_get(t, ks, S(key), &v);
+  if (rc == LSM_NOTFOUND) return "-";
+  ck_lsm(rc);
+  snprintf(text, sizeof(text), "%.*s", (int)v.size, (const char *)v.data);
+  lsm_buf_fini(&v);
+  return text;
+}
+
+static const char *txn_all(lsm_txn *t, uint32_t ks) {
+  lsm_snapshot *s = NULL;
+  ck_lsm(lsm_txn_snapshot(t, &s));
+  const char *text = store_scan(s, ks, NULL, NULL, false);
+  lsm_snapshot_release(s);
+  return text;
+}
+
+START_TEST(test_txn_sees_itself) {
+  uint32_t ks = store_keyspace(db, LSM_LEVELED);
+  store_put(db, ks, "a", "1");
+  store_put(db, ks, "b", "1");
+  ck_lsm(lsm_flush(db, NULL));
+  lsm_txn *t = store_begin(db);
+  ck_assert(lsm_txn_is_empty(t));
+  ck_lsm(lsm_txn_put(t, ks, S("b"), S("2")));
+  ck_lsm(lsm_txn_put(t, ks, S("c"), S("2")));
+  ck_lsm(lsm_txn_delete(t, ks, S("a")));
+  ck_assert(!lsm_txn_is_empty(t));
+  ck_assert_str_eq(txn_all(t, ks), "b=2 c=2");
+  ck_assert_str_eq(txn_get(t, ks, "a"), "-");
+  ck_assert_str_eq(txn_get(t, ks, "b"), "2");
+  ck_assert_str_eq(store_all(db, ks), "a=1 b=1");
+  lsm_snapshot *then = NULL;
+  ck_lsm(lsm_txn_snapshot(t, &then));
+  ck_lsm(lsm_txn_delete_range(t, ks, S("b"), LSM_SLICE_NULL));
+  ck_lsm(lsm_txn_put(t, ks, S("d"), S("3")));
+  ck_assert_str_eq(txn_all(t, ks), "d=3");
+  ck_assert_str_eq(txn_get(t, ks, "b"), "-");
+  ck_lsm(lsm_flush(db, NULL));
+  store_commit(t, LSM_SYNC_FULL);
+  ck_assert_str_eq(store_scan(then, ks, NULL, NULL, true), "c=2 b=2");
+  ck_assert_str_eq(store_get_in(then, ks, "a"), "-");
+  ck_lsm(lsm_compact(db, ks, NULL));
+  ck_assert_str_eq(store_scan(then, ks, NULL, NULL, true), "c=2 b=2");
+  lsm_snapshot_release(then);
+  ck_assert_str_eq(store_all(db, ks), "d=3");
+  reopen();
+  ck_assert_str_eq(store_all(db, ks), "d=3");
+}
+END_TEST
+
+START_TEST(test_savepoints) {
+  uint32_t ks = store_keyspace(db, LSM_LEVELED);
+  store_put(db, ks, "z", "0");
+  lsm_txn *t = store_begin(db);
+  ck_lsm(lsm_txn_put(t, ks, S("a"), S("1")));
+  ck_assert(!lsm_txn_has_savepoint(t, 0));
+  ck_lsm(lsm_txn_savepoint(t, 0));
+  ck_lsm(lsm_txn_put(t, ks, S("b"), S("2")));
+  ck_lsm(lsm_txn_savepoint(t, 1));
+  ck_lsm(lsm_txn_delete_range(t, ks, LSM_SLICE_NULL, LSM_SLICE_NULL));
+  ck_lsm(lsm_txn_savepoint(t, 3));
+  ck_lsm(lsm_txn_put(t, ks, S("c"), S("3")));
+  ck_assert_str_eq(txn_all(t, ks), "c=3");
+  lsm_snapshot *seen = NULL;
+  ck_lsm(lsm_txn_snapshot(t, &seen));
+  ck_lsm(lsm_txn_rollback_to(t, 3));
+  ck_assert_str_eq(txn_all(t, ks), "");
+  ck_lsm(lsm_txn_put(t, ks, S("d"), S("4")));
+  ck_lsm(lsm_txn_rollback_to(t, 2)); /* never made: the nearest below, 1 */
+  ck_assert_str_eq(txn_all(t, ks), "a=1 b=2 z=0");
+  ck_assert(!lsm_txn_has_savepoint(t, 3) && !lsm_txn_has_savepoint(t, 2));
+  ck_assert(lsm_txn_has_savepoint(t, 1) && lsm_txn_has_savepoint(t, 0));
+  ck_lsm(lsm_txn_put(t, ks, S("e"), S("5")));
+  lsm_txn_release(t, 1);
+  ck_assert(!lsm_txn_has_savepoint(t, 1));
+  ck_assert_str_eq(txn_all(t, ks), "a=1 b=2 e=5 z=0");
+  ck_lsm(lsm_txn_savepoint(t, 2));
+  ck_lsm(lsm_txn_put(t, ks, S("f"), S("6")));
+  ck_lsm(lsm_txn_savepoint(t, 1)); /* drops 2 */
+  ck_assert(!lsm_txn_has_savepoint(t, 2));
+  ck_lsm(lsm_txn_delete(t, ks, S("f")));
+  ck_lsm(lsm_txn_rollback_to(t, 1));
+  ck_assert_str_eq(txn_get(t, ks, "f"), "6");
+  ck_lsm(lsm_txn_rollback_to(t, 0));
+  ck_assert_str_eq(txn_all(t, ks), "a=1 z=0");
+  ck_lsm(lsm_txn_put(t, ks, S("g"), S("7")));
+  ck_lsm(lsm_txn_rollback_to(t, 0));
+  ck_assert(!lsm_txn_is_empty(t));
+  ck_lsm(lsm_txn_rollback_to(t, -1));
+  ck_assert(lsm_txn_is_empty(t) && !lsm_txn_has_savepoint(t, 0));
+  ck_assert_str_eq(txn_all(t, ks), "z=0");
+  ck_assert_str_eq(store_scan(seen, ks, NULL, NULL, false), "c=3");
+  lsm_snapshot_release(seen);
+  ck_lsm(lsm_txn_put(t, ks, S("h"), S("8")));
+  store_commit(t, LSM_SYNC_NORMAL);
+  ck_assert_str_eq(store_all(db, ks), "h=8 z=0");
+  reopen();
+  ck_assert_str_eq(store_all(db, ks), "h=8 z=0");
+}
+END_TEST
+
+START_TEST(test_prepare_then_change) {
+  uint32_t ks = store_keyspace(db, LSM_LEVELED);
+  bool two_phase = _i & 1;
+  lsm_sync sync = _i & 2 ? LSM_SYNC_FULL : LSM_SYNC_NORMAL;
+  lsm_txn *t = store_begin(db);
+  ck_assert_uint_eq(lsm_txn_id(t), 0);
+  ck_lsm(lsm_txn_put(t, ks, S("a"), S("1")));
+  ck_lsm(lsm_txn_savepoint(t, 0));
+  ck_lsm(lsm_txn_prepare(t, sync, two_phase, NULL));
+  uint64_t first = lsm_txn_id(t);
+  ck_assert_uint_ne(first, 0);
+  ck_assert_str_eq(store_all(db, ks), "");
+  ck_lsm(lsm_txn_put(t, ks, S("b"), S("2")));
+  ck_lsm(lsm_txn_prepare(t, sync, two_phase, NULL));
+  ck_lsm(lsm_txn_prepare(t, sync, two_phase, NULL)); /* nothing new to do */
+  ck_assert_uint_gt(lsm_txn_id(t), first);
+  ck_lsm(lsm_txn_rollback_to(t, 0));
+  ck_lsm(lsm_txn_prepare(t, sync, two_phase, NULL));
+  lsm_txn_commit(t);
+  ck_assert_str_eq(store_all(db, ks), "a=1");
+  t = store_begin(db); /* prepared, rolled back */
+  ck_lsm(lsm_txn_put(t, ks, S("c"), S("3")));
+  ck_lsm(lsm_txn_prepare(t, sync, two_phase, NULL));
+  ck_lsm(lsm_txn_rollback(t));
+  ck_assert_str_eq(store_all(db, ks), "a=1");
+  reopen();
+  ck_assert_str_eq(store_all(db, ks), "a=1");
+  store_put(db, ks, "d", "4");
+  t = store_begin(db); /* prepared, changed, changed back */
+  ck_lsm(lsm_txn_put(t, ks, S("e"), S("5")));
+  ck_lsm(lsm_txn_prepare(t, sync, two_phase, NULL));
+  ck_lsm(lsm_txn_rollback_to(t, -1));
+  lsm_txn_commit(t); /* empty: needs no prepare */
+  reopen();
+  ck_assert_str_eq(store_all(db, ks), "a=1 d=4");
+  store_verify(db);
+}
+END_TEST
+
+/* Prepares that the log can't take, one way or the other. */
+START_TEST(test_prepare_fails) {
+  uint32_t ks = store_keyspace(db, LSM_LEVELED);
+  store_put(db, ks, "a", "1");
+  unsigned mask = _i & 1 ? ENV_FAULT_SYNC : ENV_FAULT_WRITE;
+  unsigned more = _i & 2 ? ENV_FAULT_TRUNCATE : 0;
+  lsm_txn *t = store_begin(db);
+  ck_lsm(lsm_txn_put(t, ks, S("b"), S("2")));
+  env_fault_fail(env, mask | more, 1, LSM_FULL, ENV_FAULT_STICKY | ENV_FAULT_SHORT);
+  expect(lsm_txn_prepare(t, LSM_SYNC_FULL, false, NULL), LSM_FULL, ".wal");
+  env_fault_clear(env);
+  ck_assert_str_eq(txn_all(t, ks), "a=1 b=2");
+  if (_i & 4) { /* given up, then another one */
+    ck_lsm(lsm_txn_rollback(t));
+    t = store_begin(db);
+    ck_lsm(lsm_txn_put(t, ks, S("c"), S("3")));
+  }
+  const char *want = _i & 4 ? "a=1 c=3" : "a=1 b=2";
+  store_commit(t, LSM_SYNC_FULL);
+  ck_assert_str_eq(store_all(db, ks), want);
+  lsm_env *image = NULL;
+  ck_lsm(env_fault_crash(env, ENV_FAULT_DROP, 1, &image));
+  lsm_db *after = store_open(image, &opt);
+  ck_assert_str_eq(store_all(after, ks), want);
+  ck_lsm(lsm_close(after));
+  env_fault_free(image);
+  reopen();
+  ck_assert_str_eq(store_all(db, ks), want);
+}
+END_TEST
+
+/* A rollback whose ABORT the log can't take: the transaction is gone all the
+** same, now, after more commits, after a reopen and after a crash. */
+START_TEST(test_rollback_fails) {
+  uint32_t ks = store_keyspace(db, LSM_LEVELED);
+  store_put(db, ks, "a", "1");
+  unsigned mask = _i & 1 ? ENV_FAULT_SYNC : ENV_FAULT_WRITE;
+  unsigned more = _i & 2 ? ENV_FAULT_TRUNCATE : 0;
+  bool change = _i & 8;
+  lsm_txn *t = store_begin(db);
+  ck_lsm(lsm_txn_put(t, ks, S("b"), S("2")));
+  ck_lsm(lsm_txn_prepare(t, LSM_SYNC_FULL, false, NULL));
+  env_fault_fail(env, mask | more, 1, LSM_IOERR, ENV_FAULT_STICKY);
+  if (change && lsm_txn_put(t, ks, S("c"), S("3")) == LSM_OK) {
+    ck_assert_str_eq(txn_all(t, ks), "a=1 b=2 c=3");
+  }
+  lsm_rc rc = lsm_txn_rollback(t);
+  env_fault_clear(env);
+  ck_assert_str_eq(store_all(db, ks), "a=1");
+  if (rc == LSM_OK) {
+    lsm_env *image = NULL;
+    ck_lsm(env_fault_crash(env, ENV_FAULT_DROP, 1, &image));
+    lsm_db *after = store_open(image, &opt);
+    ck_assert_str_eq(store_all(after, ks), "a=1");
+    ck_lsm(lsm_close(after));
+    env_fault_free(image);
+  }
+  const char *want = "a=1";
+  if (_i & 4) {
+    t = store_begin(db);
+    ck_lsm(lsm_txn_put(t, ks, S("d"), S("4")));
+    store_commit(t, LSM_SYNC_FULL);
+    want = "a=1 d=4";
+    for (int mode = 0; mode < 2; mode++) {
+      lsm_env *image = NULL;
+      ck_lsm(env_fault_crash(env, mode ? ENV_FAULT_KEEP : ENV_FAULT_DROP, 1, &image));
+      lsm_db *after = store_open(image, &opt);
+      ck_assert_str_eq(store_all(after, ks), want);
+      ck_lsm(lsm_close(after));
+      env_fault_free(image);
+    }
+  }
+  ck_assert_str_eq(store_all(db, ks), want);
+  reopen();
+  ck_assert_str_eq(store_all(db, ks), want);
+}
+END_TEST
+
+typedef struct decision {
+  int calls;
+  uint64_t txid;
+  bool committed;
+  lsm_rc rc;
+} decision;
+
+static lsm_rc resolve(void *arg, uint64_t txid, bool *committed) {
+  decision *d = arg;
+  d->calls++;
+  d->txid = txid;
+  *committed = d->committed;
+  return d->rc == LSM_OK ? LSM_OK : lsm_fail(d->rc, "the host does not know");
+}
+
+/* _i: 0 the host says no, 1 yes, 2 nobody to ask, 3 the host fails. */
+START_TEST(test_two_phase) {
+  uint32_t ks = store_keyspace(db, LSM_LEVELED);
+  store_put(db, ks, "a", "1");
+  lsm_txn *t = store_begin(db);
+  ck_lsm(lsm_txn_put(t, ks, S("a"), S("2")));
+  ck_lsm(lsm_txn_put(t, ks, S("b"), S("2")));
+  ck_lsm(lsm_txn_prepare(t, LSM_SYNC_FULL, true, NULL));
+  uint64_t id = lsm_txn_id(t);
+  lsm_env *image = NULL;
+  ck_lsm(env_fault_crash(env, ENV_FAULT_DROP, 1, &image));
+  lsm_txn_commit(t);
+  ck_assert_str_eq(store_all(db, ks), "a=2 b=2");
+
+  decision d = {0, 0, _i == 1, _i == 3 ? LSM_IOERR : LSM_OK};
+  lsm_options o = opt;
+  o.resolve = _i == 2 ? NULL : resolve;
+  o.resolve_arg = &d;
+  lsm_db *after = NULL;
+  if (_i == 3) {
+    expect(lsm_open(image, STORE_DIR, &o, &after), LSM_IOERR, "the host does not know");
+    ck_assert_ptr_null(after);
+    d.rc = LSM_OK;
+    d.calls = 0;
+  }
+  const char *want = _i == 1 ? "a=2 b=2" : "a=1";
+  ck_lsm(lsm_open(image, STORE_DIR, &o, &after));
+  ck_assert_int_eq(d.calls, _i != 2);
+  if (_i != 2) ck_assert_uint_eq(d.txid, id);
+  ck_assert_str_eq(store_all(after, ks), want);
+  /* Nothing was written: it is asked again. Then a commit settles it. */
+  ck_lsm(lsm_close(after));
+  d.calls = 0;
+  ck_lsm(lsm_open(image, STORE_DIR, &o, &after));
+  ck_assert_int_eq(d.calls, _i != 2);
+  t = store_begin(after);
+  ck_lsm(lsm_txn_put(t, ks, S("c"), S("3")));
+  store_commit(t, LSM_SYNC_FULL);
+  ck_assert_uint_gt(store_stats(after).commits, 0);
+  lsm_env *second = NULL;
+  ck_lsm(env_fault_crash(image, ENV_FAULT_DROP, 1, &second));
+  ck_lsm(lsm_close(after));
+  env_fault_free(image);
+  d.calls = 0;
+  d.committed = !d.committed;
+  ck_lsm(lsm_open(second, STORE_DIR, &o, &after));
+  ck_assert_int_eq(d.calls, 0);
+  ck_assert_str_eq(store_all(after, ks), _i == 1 ? "a=2 b=2 c=3" : "a=1 c=3");
+  store_verify(after);
+  ck_lsm(lsm_close(after));
+  env_fault_free(second);
+}
+END_TEST
+
+static bool stop_third(void *arg) {
+  int *calls = arg;
+  return ++*calls >= 3;
+}
+
+START_TEST(test_busy) {
+  lsm_txn *t = store_begin(db), *second = NULL;
+  expect(lsm_txn_begin(db, 0, NULL, &second), LSM_BUSY, "another transaction");
+  uint64_t start = env->now_us(env);
+  expect(lsm_txn_begin(db, 40, NULL, &second), LSM_BUSY, "another transaction");
+  uint64_t us = env->now_us(env) - start;
+  ck_assert_msg(us >= 39000 && us < 2000000, "%d us", (int)us);
+  int calls = 0;
+  lsm_interrupt intr = {stop_third, &calls};
+  expect(lsm_txn_begin(db, 60000, &intr, &second), LSM_INTERRUPT, "interrupted");
+  ck_assert_ptr_null(second);
+  ck_lsm(lsm_txn_rollback(t));
+  t = store_begin(db);
+  ck_lsm(lsm_txn_rollback(t));
+  ck_lsm(lsm_txn_rollback(NULL));
+}
+END_TEST
+
+/*---------------------------------------------------------------- compact */
+
+typedef struct listing {
+  int files, runs;
+  uint64_t last_run, tombstones, entries, bytes;
+  int level;
+} listing;
+
+static lsm_rc add_to_listing(void *arg, const lsm_file_info *info) {
+  listing *l = arg;
+  l->runs += l->files == 0 || info->run != l->last_run || info->level != l->level;
+  l->files++;
+  l->last_run = info->run;
+  l->level = info->level;
+  l->tombstones += info->tombstones;
+  l->entries += info->entries;
+  l->bytes += info->bytes;
+  return LSM_OK;
+}
+
+static listing list(uint32_t ks) {
+  listing l = {0};
+  ck_lsm(lsm_list_files(db, ks, add_to_listing, &l));
+  return l;
+}
+
+START_TEST(test_compact_to_one_run) {
+  lsm_compaction how = _i == 0 ? LSM_LEVELED : LSM_TIERED;
+  uint32_t ks = store_keyspace(db, how), other = store_keyspace(db, how);
+  model *m = model_new();
+  store_put(db, other, "x", "y");
+  for (int i = 0; i < 12; i++) {
+    fill(ks, (i * 331) % 2000, 6000, 13, "some-value", m);
+    char lo[16], hi[16];
+    snprintf(lo, sizeof(lo), "k%05d", i * 400);
+    snprintf(hi, sizeof(hi), "k%05d", i * 400 + 100);
+    store_delete_range(db, ks, lo, hi);
+    model_delete_range(m, S(lo), S(hi));
+    store_put(db, ks, "k05999", NULL);
+    model_delete(m, S("k05999"));
+    if (i % 3 == 0) ck_lsm(lsm_flush(db, NULL));
+  }
+  ck_lsm(lsm_compact(db, ks, NULL));
+  store_check(db, ks, m);
+  listing l = list(ks);
+  ck_assert_int_eq(l.runs, 1);
+  ck_assert_uint_eq(l.tombstones, 0);
+  ck_assert_uint_eq(l.entries, model_count(m));
+  ck_assert(how == LSM_LEVELED ? l.level >= 1 : l.level == 0);
+  ck_lsm(lsm_compact(db, ks, NULL)); /* nothing left to do */
+  listing again = list(ks);
+  ck_assert_mem_eq(&l, &again, sizeof(l));
+  ck_assert_str_eq(store_all(db, other), "x=y");
+  store_delete_range(db, ks, NULL, NULL);
+  ck_lsm(lsm_compact(db, ks, NULL));
+  ck_assert_int_eq(list(ks).files, 0);
+  ck_assert_str_eq(store_all(db, ks), "");
+  store_verify(db);
+  ck_lsm(lsm_wait_idle(db, NULL));
+  expect(lsm_compact(db, 99, NULL), LSM_NOTFOUND, "99");
+  ck_assert_int_eq(store_count_files(env, ".sst"), list(0).files);
+  model_free(m);
+}
+END_TEST
+
+START_TEST(test_background) {
+  lsm_compaction how = _i == 0 ? LSM_LEVELED : LSM_TIERED;
+  uint32_t ks = store_keyspace(db, how);
+  model *m = model_new();
+  for (int i = 0; i < 80; i++) fill(ks, i * 37 % 1000, 9000, 29, "background", m);
+  ck_lsm(lsm_flush(db, NULL));
+  ck_lsm(lsm_wait_idle(db, NULL));
+  lsm_stats s = store_stats(db);
+  ck_assert_uint_gt(s.flushes, 10);
+  ck_assert_uint_gt(s.compactions, 2);
+  double score[LSM_MAX_LEVELS];
+  ck_lsm(lsm_level_scores(db, ks, score));
+  for (int l = 0; l < LSM_MAX_LEVELS; l++) ck_assert(score[l] < 1.0);
+  ck_assert_int_eq(store_count_files(env, ".sst"), (int)s.sst_files);
+  ck_assert_int_le(store_count_files(env, ".wal"), 1);
+  ck_assert_int_eq(store_count_files(env, ".manifest"), 1);
+  store_check(db, ks, m);
+  store_verify(db);
+  reopen();
+  store_check(db, ks, m);
+  ck_assert_int_eq(store_count_files(env, ".sst"), (int)s.sst_files);
+  model_free(m);
+}
+END_TEST
+
+START_TEST(test_stats) {
+  uint32_t ks = store_keyspace(db, LSM_LEVELED);
+  lsm_stats s = store_stats(db);
+  ck_assert_uint_eq(s.commits + s.user_bytes + s.flushes + s.sst_files + s.memtable_entries, 0);
+  store_put(db, ks, "key", "value");
+  store_put(db, ks, "gone", NULL);
+  s = store_stats(db);
+  ck_assert_uint_eq(s.commits, 2);
+  ck_assert_uint_eq(s.user_bytes, 12);
+  ck_assert_uint_eq(s.memtable_entries, 2);
+  ck_assert_uint_gt(s.memtable_bytes, 12);
+  ck_assert_uint_gt(s.wal_bytes, 12);
+  ck_assert_uint_gt(s.manifest_bytes, 0);
+  ck_lsm(lsm_flush(db, NULL));
+  s = store_stats(db);
+  ck_assert_uint_eq(s.flushes, 1);
+  ck_assert_uint_eq(s.sst_files, 1);
+  ck_assert_uint_eq(s.sst_bytes, s.flush_bytes);
+  ck_assert_uint_eq(s.sst_raw_bytes, 9); /* no tombstone: nothing is below */
+  ck_assert_uint_eq(s.last_level_raw_bytes, 9);
+  ck_assert_uint_eq(s.memtable_entries, 0);
+  ck_assert_str_eq(store_get(db, ks, "key"), "value");
+  ck_assert_str_eq(store_get(db, ks, "kez"), "-");
+  ck_assert_str_eq(store_all(db, ks), "key=value");
+  s = store_stats(db);
+  ck_assert_uint_eq(s.gets, 2);
+  ck_assert_uint_eq(s.scans, 1);
+  ck_assert_uint_le(s.bloom_checks, 2);
+  ck_assert_uint_gt(s.cache_bytes, 0);
+  lsm_txn *t = store_begin(db);
+  ck_lsm(lsm_txn_put(t, ks, S("k2"), S("v2")));
+  store_commit(t, LSM_SYNC_FULL);
+  ck_assert_uint_gt(store_stats(db).syncs, 0);
+}
+END_TEST
+
+START_TEST(test_estimate) {
+  uint32_t ks = store_keyspace(db, LSM_LEVELED);
+  fill(ks, 0, 4000, 1, "estimate", NULL);
+  for (int pass = 0; pass < 2; pass++) {
+    lsm_snapshot *snap = NULL;
+    uint64_t rows = 0, bytes = 0;
+    ck_lsm(lsm_snapshot_acquire(db, &snap));
+    ck_lsm(lsm_estimate(snap, ks, LSM_SLICE_NULL, LSM_SLICE_NULL, &rows, &bytes));
+    ck_assert_msg(rows > 1300 && rows < 12000, "%d rows", (int)rows);
+    ck_lsm(lsm_estimate(snap, ks, S("k01000"), S("k02000"), &rows, &bytes));
+    ck_assert_msg(rows > 300 && rows < 3000, "%d rows", (int)rows);
+    ck_lsm(lsm_estimate(snap, ks, S("x"), LSM_SLICE_NULL, &rows, &bytes));
+    ck_assert_msg(rows < 100, "%d rows", (int)rows);
+    lsm_snapshot_release(snap);
+    ck_lsm(lsm_flush(db, NULL));
+  }
+}
+END_TEST
+
+static bool stop_now(void *arg) {
+  (void)arg;
+  return true;
+}
+
+START_TEST(test_interrupt) {
+  uint32_t ks = store_keyspace(db, LSM_TIERED);
+  model *m = model_new();
+  for (int i = 0; i < 3; i++) {
+    fill(ks, i, 3000, 2, "interrupted", m);
+    ck_lsm(lsm_flush(db, NULL));
+  }
+  lsm_interrupt intr = {stop_now, NULL};
+  int files = store_count_files(env, ".sst");
+  expect(lsm_compact(db, ks, &intr), LSM_INTERRUPT, "interrupted");
+  ck_assert_int_eq(store_count_files(env, ".sst"), files);
+  store_check(db, ks, m);
+  ck_lsm(lsm_compact(db, ks, NULL));
+  store_check(db, ks, m);
+  model_free(m);
+}
+END_TEST
+
+/*----------------------------------------------------------------- reopen */
+
+/* Crash images opened and crashed again: several logs are replayed together. */
+START_TEST(test_several_logs) {
+  uint32_t ks = store_keyspace(db, LSM_LEVELED);
+  model *m = model_new();
+  lsm_env *last = env;
+  for (int i = 0; i < 4; i++) {
+    fill(ks, i, 300, 3, i % 2 ? "odd" : "even", m);
+    /* New tables can't be written: the memtable and its log stay. */
+    env_fault_fail(last, ENV_FAULT_OPEN | ENV_FAULT_RENAME, 3, LSM_FULL, ENV_FAULT_STICKY);
+    lsm_rc rc = lsm_flush(db, NULL);
+    env_fault_clear(last);
+    lsm_txn *t = store_begin(db);
+    ck_lsm(lsm_txn_put(t, ks, S("late"), S("x")));
+    ck_lsm(lsm_txn_prepare(t, LSM_SYNC_NORMAL, false, NULL));
+    lsm_txn_commit(t);
+    model_put(m, S("late"), S("x"));
+    (void)rc;
+    lsm_env *image = NULL;
+    ck_lsm(env_fault_crash(last, ENV_FAULT_KEEP, 1, &image));
+    ck_lsm(lsm_close(db));
+    if (last != env) env_fault_free(last);
+    last = image;
+    db = store_open(last, &opt);
+    store_check(db, ks, m);
+  }
+  ck_lsm(lsm_flush(db, NULL));
+  store_check(db, ks, m);
+  store_verify(db);
+  ck_assert_int_le(store_count_files(last, ".wal"), 1);
+  ck_lsm(lsm_close(db));
+  env_fault_free(last);
+  db = store_open(env, &opt);
+  model_free(m);
+}
+END_TEST
+
+/* Level 0 may be full when a store is opened: writers must not wait for a
+** compaction that nobody has started. */
+START_TEST(test_reopen_with_full_level0) {
+  uint32_t ks = store_keyspace(db, LSM_LEVELED);
+  int runs = 0;
+  /* Compactions fail while they read; flushes do not read. */
+  while (runs < 22) {
+    char value[16];
+    snprintf(value, sizeof(value), "%d", runs);
+    env_fault_fail(env, ENV_FAULT_READ, 1, LSM_IOERR, ENV_FAULT_STICKY);
+    lsm_txn *t = store_begin(db);
+    ck_lsm(lsm_txn_put(t, ks, S("k"), S(value)));
+    lsm_rc rc = lsm_txn_prepare(t, LSM_SYNC_OFF, false, NULL);
+    if (rc != LSM_OK) {
+      ck_lsm(lsm_txn_rollback(t));
+      break;
+    }
+    lsm_txn_commit(t);
+    ck_lsm(lsm_flush(db, NULL));
+    runs++;
+  }
+  ck_assert_int_ge(runs, 20);
+  env_fault_clear(env);
+  reopen();
+  store_put(db, ks, "l", "1");
+  ck_assert_str_eq(store_get(db, ks, "l"), "1");
+  ck_lsm(lsm_wait_idle(db, NULL));
+  ck_assert_int_lt(list(ks).runs, 4);
+}
+END_TEST
+
+/* When the flush fails for good, close must come back and lose nothing. */
+START_TEST(test_close_with_failed_flush) {
+  uint32_t ks = store_keyspace(db, LSM_LEVELED);
+  model *m = model_new();
+  fill(ks, 0, 300, 1, "kept", m);
+  fill(ks, 300, 600, 1, "kept", m);
+  /* _i: what fails: new files; syncs; syncs and cuts of the log. */
+  static const unsigned masks[] = {ENV_FAULT_OPEN, ENV_FAULT_SYNC,
+                                   ENV_FAULT_SYNC | ENV_FAULT_TRUNCATE, ENV_FAULT_SYNC_DIR};
+  env_fault_fail(env, masks[_i], 1, LSM_IOERR, ENV_FAULT_STICKY);
+  lsm_rc rc = lsm_flush(db, NULL);
+  ck_assert_int_eq(rc, LSM_IOERR);
+  lsm_rc closed = lsm_close(db);
+  env_fault_clear(env);
+  if (_i != 0) ck_assert_int_eq(closed, LSM_IOERR); /* nothing was made durable */
+  db = store_open(env, &opt);
+  store_check(db, ks, m);
+  fill(ks, 600, 700, 1, "more", m);
+  store_check(db, ks, m);
+  ck_lsm(lsm_flush(db, NULL));
+  store_check(db, ks, m);
+  model_free(m);
+}
+END_TEST
+
+Suite *db_suite(void) {
+  Suite *s = suite_create("db");
+  TCase *tc = tcase_create("db");
+  tcase_add_checked_fixture(tc, setup, teardown);
+  tcase_add_test(tc, test_missing_and_foreign);
+  tcase_add_test(tc, test_locked);
+  tcase_add_test(tc, test_id_is_for_ever);
+  tcase_add_test(tc, test_lost_files);
+  tcase_add_test(tc, test_lost_table);
+  tcase_add_test(tc, test_read_only_writes_nothing);
+  tcase_add_test(tc, test_keyspaces);
+  tcase_add_test(tc, test_drop_unflushed);
+  tcase_add_test(tc, test_many_keyspaces);
+  tcase_add_test(tc, test_ranges_and_bounds);
+  tcase_add_loop_test(tc, test_snapshots_stay, 0, 2);
+  tcase_add_test(tc, test_cursor_under_writes);
+  tcase_add_test(tc, test_txn_sees_itself);
+  tcase_add_test(tc, test_savepoints);
+  tcase_add_loop_test(tc, test_prepare_then_change, 0, 4);
+  tcase_add_loop_test(tc, test_prepare_fails, 0, 8);
+  tcase_add_loop_test(tc, test_rollback_fails, 0, 16);
+  tcase_add_loop_test(tc, test_two_phase, 0, 4);
+  tcase_add_test(tc, test_busy);
+  tcase_add_loop_test(tc, test_compact_to_one_run, 0, 2);
+  tcase_add_loop_test(tc, test_background, 0, 2);
+  tcase_add_test(tc, test_stats);
+  tcase_add_test(tc, test_estimate);
+  tcase_add_test(tc, test_interrupt);
+  tcase_add_test(tc, test_several_logs);
+  tcase_add_test(tc, test_reopen_with_full_level0);
+  tcase_add_loop_test(tc, test_close_with_failed_flush, 0, 4);
+  tcase_set_timeout(tc, 60);
+  suite_add_tcase(s, tc);
+  return s;
+}
