@@ -436,12 +436,12 @@ START_TEST(while_writers_go_on) {
   lsm_thread *t;
   w.keyspace = new_keyspace(LSM_LEVELED, LSM_COMPRESS_NONE);
   ck_assert_int_eq(env->thread_start(env, write_pairs, &w, &t), LSM_OK);
-  for (int round = 0; round < 8; round++) {
+  for (int round = 0; round < 5; round++) {
     char dir[16], key[32];
     lsm_db *copy;
     unsigned rows;
     unsigned done = atomic_load(&w.done);
-    while (atomic_load(&w.done) < done + 200) env->sleep_us(env, 200);
+    while (atomic_load(&w.done) < done + 100) env->sleep_us(env, 200);
     unsigned before = atomic_load(&w.done);
     snprintf(dir, sizeof(dir), "copy%d", round);
     ck_assert_int_eq(lsm_backup(db, dir, NULL), LSM_OK);

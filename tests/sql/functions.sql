@@ -109,3 +109,21 @@ SELECT lsm_backup('@DIR@/copy5');
 .open :memory:
 .load ./lsmvtab
 SELECT lsm_backup('@DIR@/copy6');
+.print -- what lsm_verify finds: a damaged file, rows of another definition
+.open @DIR@/damaged
+.load ./lsmvtab
+CREATE VIRTUAL TABLE t USING lsm(k INTEGER PRIMARY KEY, v, compression=none);
+CREATE VIRTUAL TABLE u USING lsm(k INTEGER PRIMARY KEY, v, path='@DIR@/other.lsm');
+INSERT INTO t VALUES(1, 'one'), (2, 'two');
+INSERT INTO u SELECT value, 'x' FROM json_each('[1,2,3]');
+SELECT lsm_flush('t');
+SELECT lsm_verify('t');
+SELECT file FROM lsm_files('t');
+.shell f=$(ls @DIR@/damaged-lsm/*.sst) && printf X | dd of=$f bs=1 seek=3 conv=notrunc status=none
+SELECT lsm_verify('t');
+PRAGMA writable_schema = ON;
+UPDATE sqlite_master SET sql = replace(sql, 'k INTEGER PRIMARY KEY, v', 'k, v, w, PRIMARY KEY (k, v)') WHERE name = 'u';
+PRAGMA writable_schema = OFF;
+.open @DIR@/damaged
+.load ./lsmvtab
+SELECT lsm_verify('u');

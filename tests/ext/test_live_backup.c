@@ -1,0 +1,217 @@
+/* test_live_backup.c: lsm_backup() while another connection writes to both
+** kinds of tables, and when it is stopped. */
+#define _XOPEN_SOURCE 700 /* mkdtemp, nftw */
+#include <check.h>
+#include <ftw.h>
+#include <pthread.h>
+#include <sqlite3.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+Suite *live_backup_suite(void);
+int sqlite3_lsmvtab_init(sqlite3 *db, char **err, const void *api);
+
+static char dir[64];
+static char file[96];
+
+static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw) {
+  (void)st, (void)type, (void)ftw;
+  return remove(path);
+}
+
+static void setup(void) {
+  snprintf(dir, sizeof(dir), "/tmp/lsm-backup-XXXXXX");
+  ck_assert_ptr_nonnull(mkdtemp(dir));
+  snprintf(file, sizeof(file), "%s/db", dir);
+}
+
+static void teardown(void) {
+  nftw(dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+static sqlite3 *open_db(const char *name, int timeout_ms) {
+  sqlite3 *db;
+  char *err = NULL;
+  ck_assert_int_eq(sqlite3_open(name, &db), SQLITE_OK);
+  int rc = sqlite3_lsmvtab_init(db, &err, NULL);
+  ck_assert_msg(rc == SQLITE_OK || rc == SQLITE_OK_LOAD_PERMANENTLY, "%s", err);
+  sqlite3_busy_timeout(db, timeout_ms);
+  return db;
+}
+
+static void run(sqlite3 *db, const char *sql) {
+  char *err = NULL;
+  int rc = sqlite3_exec(db, sql, NULL, NULL, &err);
+  ck_assert_msg(rc == SQLITE_OK, "%s: %s", sql, err);
+}
+
+static sqlite3_int64 number(sqlite3 *db, const char *sql) {
+  sqlite3_stmt *stmt;
+  ck_assert_msg(sqlite3_prepare_v2(db, sql, -1, &stmt, NULL) == SQLITE_OK, "%s: %s", sql,
+                sqlite3_errmsg(db));
+  ck_assert_int_eq(sqlite3_step(stmt), SQLITE_ROW);
+  sqlite3_int64 n = sqlite3_column_int64(stmt, 0);
+  sqlite3_finalize(stmt);
+  return n;
+}
+
+static void make_tables(sqlite3 *db, const char *mode) {
+  char sql[64];
+  snprintf(sql, sizeof(sql), "PRAGMA journal_mode = %s; PRAGMA synchronous = OFF", mode);
+  run(db, sql);
+  run(db, "CREATE VIRTUAL TABLE t USING lsm(k INTEGER PRIMARY KEY, v)");
+  run(db, "CREATE VIRTUAL TABLE u USING lsm(k TEXT PRIMARY KEY, v)");
+  run(db, "CREATE TABLE o(k INTEGER PRIMARY KEY, v)");
+}
+
+typedef struct writer {
+  _Atomic bool stop;
+  _Atomic int done;
+  _Atomic int rc; /* of the statement that failed */
+} writer;
+
+/* Each transaction changes all three tables alike. */
+static void *write_all(void *arg) {
+  static const char *const steps[] = {
+      "BEGIN IMMEDIATE",
+      "INSERT INTO t VALUES(NULL, randomblob(300))",
+      "INSERT INTO u SELECT 'key ' || k, v FROM t ORDER BY k DESC LIMIT 1",
+      "INSERT INTO o SELECT k, v FROM t ORDER BY k DESC LIMIT 1",
+      "DELETE FROM t WHERE k % 3 = 0 AND k = (SELECT max(k) - 2 FROM o)",
+      "DELETE FROM o WHERE k % 3 = 0 AND k = (SELECT max(k) - 2 FROM o)",
+      "COMMIT",
+  };
+  writer *w = arg;
+  sqlite3 *db = open_db(file, 20000);
+  run(db, "PRAGMA synchronous = OFF");
+  while (!atomic_load(&w->stop) && w->rc == SQLITE_OK) {
+    for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]) && w->rc == SQLITE_OK; i++) {
+      w->rc = sqlite3_exec(db, steps[i], NULL, NULL, NULL);
+    }
+    if (w->rc == SQLITE_OK) atomic_fetch_add(&w->done, 1);
+  }
+  sqlite3_close(db);
+  return NULL;
+}
+
+/* The copy is one instant of all tables, no older than the call. */
+static void check_copy(const char *name, int before) {
+  sqlite3 *db = open_db(name, 0);
+  ck_assert_int_ge(number(db, "SELECT count(*) FROM u"), before);
+  ck_assert_int_eq(number(db, "SELECT (SELECT count(*) FROM t) - (SELECT count(*) FROM o)"), 0);
+  ck_assert_int_eq(number(db, "SELECT count(*) FROM o LEFT JOIN t USING(k) WHERE t.v IS NOT o.v"),
+                   0);
+  ck_assert_int_eq(
+      number(db, "SELECT count(*) FROM o LEFT JOIN u ON u.k = 'key ' || o.k WHERE u.v IS NOT o.v"),
+      0);
+  ck_assert_int_eq(number(db, "SELECT lsm_verify('t') = 'ok' AND lsm_verify('u') = 'ok'"), 1);
+  run(db, "INSERT INTO t VALUES(NULL, 1)");
+  ck_assert_int_eq(sqlite3_close(db), SQLITE_OK);
+}
+
+static void backups_while_writing(const char *mode) {
+  sqlite3 *db = open_db(file, 20000);
+  writer w = {0};
+  pthread_t thread;
+  make_tables(db, mode);
+  ck_assert_int_eq(pthread_create(&thread, NULL, write_all, &w), 0);
+  for (int i = 0; i < 5; i++) {
+    char sql[160], name[128];
+    int seen = atomic_load(&w.done);
+    while (atomic_load(&w.done) < seen + 50 && w.rc == SQLITE_OK) sqlite3_sleep(1);
+    int before = atomic_load(&w.done);
+    snprintf(name, sizeof(name), "%s/copy%d", dir, i);
+    snprintf(sql, sizeof(sql), "SELECT lsm_backup('%s')", name);
+    run(db, sql);
+    check_copy(name, before);
+  }
+  atomic_store(&w.stop, true);
+  pthread_join(thread, NULL);
+  ck_assert_int_eq(w.rc, SQLITE_OK);
+  ck_assert_int_eq(sqlite3_close(db), SQLITE_OK);
+}
+
+START_TEST(rollback_journal) {
+  backups_while_writing("delete");
+}
+END_TEST
+
+START_TEST(write_ahead_log) {
+  backups_while_writing("wal");
+}
+END_TEST
+
+static void *interrupt_soon(void *arg) {
+  sqlite3_sleep(100);
+  sqlite3_interrupt(arg);
+  return NULL;
+}
+
+/* It waits for a writer as the connection's busy timeout says, and can be
+** interrupted; then nothing is left of it. */
+START_TEST(waiting) {
+  sqlite3 *db = open_db(file, 50), *other;
+  pthread_t thread;
+  char sql[160], name[128];
+  make_tables(db, "delete");
+  snprintf(name, sizeof(name), "%s/copy", dir);
+  snprintf(sql, sizeof(sql), "SELECT lsm_backup('%s')", name);
+  other = open_db(file, 0);
+  run(other, "BEGIN IMMEDIATE; INSERT INTO t VALUES(1, 1)");
+  ck_assert_int_eq(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_BUSY);
+  ck_assert_int_eq(access(name, F_OK), -1);
+  sqlite3_busy_timeout(db, 60000);
+  ck_assert_int_eq(pthread_create(&thread, NULL, interrupt_soon, db), 0);
+  ck_assert_int_eq(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_INTERRUPT);
+  pthread_join(thread, NULL);
+  ck_assert_int_eq(access(name, F_OK), -1);
+  run(other, "COMMIT");
+  run(db, sql);
+  ck_assert_int_eq(sqlite3_close(other), SQLITE_OK);
+  ck_assert_int_eq(sqlite3_close(db), SQLITE_OK);
+  db = open_db(name, 0);
+  ck_assert_int_eq(number(db, "SELECT v FROM t WHERE k = 1"), 1);
+  ck_assert_int_eq(sqlite3_close(db), SQLITE_OK);
+}
+END_TEST
+
+/* Rows that this connection still reads do not keep it from copying, and what
+** is copied is not what they show but what is. */
+START_TEST(while_reading) {
+  sqlite3 *db = open_db(file, 1000), *other = open_db(file, 1000);
+  sqlite3_stmt *stmt;
+  char sql[160], name[128];
+  make_tables(db, "wal");
+  run(db, "INSERT INTO o VALUES(1, 1), (2, 2); INSERT INTO t VALUES(1, 1), (2, 2)");
+  ck_assert_int_eq(sqlite3_prepare_v2(db, "SELECT * FROM o, t", -1, &stmt, NULL), SQLITE_OK);
+  ck_assert_int_eq(sqlite3_step(stmt), SQLITE_ROW);
+  run(other, "BEGIN; INSERT INTO o VALUES(3, 3); INSERT INTO t VALUES(3, 3)");
+  run(other, "CREATE VIRTUAL TABLE late USING lsm; INSERT INTO late VALUES(1, 1); COMMIT");
+  snprintf(name, sizeof(name), "%s/copy", dir);
+  snprintf(sql, sizeof(sql), "SELECT lsm_backup('%s')", name);
+  run(other, sql);
+  sqlite3_finalize(stmt);
+  ck_assert_int_eq(sqlite3_close(other), SQLITE_OK);
+  ck_assert_int_eq(sqlite3_close(db), SQLITE_OK);
+  db = open_db(name, 0);
+  ck_assert_int_eq(number(db, "SELECT (SELECT count(*) FROM t) * 10 + (SELECT sum(k) FROM o)"), 36);
+  ck_assert_int_eq(number(db, "SELECT count(*) FROM late"), 1);
+  ck_assert_int_eq(sqlite3_close(db), SQLITE_OK);
+}
+END_TEST
+
+Suite *live_backup_suite(void) {
+  Suite *s = suite_create("live_backup");
+  TCase *t = tcase_create("live_backup");
+  tcase_add_checked_fixture(t, setup, teardown);
+  tcase_set_timeout(t, 120);
+  tcase_add_test(t, rollback_journal);
+  tcase_add_test(t, write_ahead_log);
+  tcase_add_test(t, waiting);
+  tcase_add_test(t, while_reading);
+  suite_add_tcase(s, t);
+  return s;
+}
