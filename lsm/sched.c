@@ -174,13 +174,19 @@ lsm_rc lsm_compact_failed(lsm_db *db, uint64_t from) {
   return LSM_OK;
 }
 
+/* Nothing is due and nobody is at it, not even removing files. REQUIRES: mu. */
+static bool is_idle(const lsm_db *db) {
+  return db->compact_checked && !db->compact_held && db->imm == NULL &&
+         db->flush_begun == db->flush_ended && db->compact_begun == db->compact_ended;
+}
+
 lsm_rc lsm_wait_idle(lsm_db *db, const lsm_interrupt *intr) {
   lsm_rc rc = lsm_wait_flushed(db, intr);
   if (db->opt.read_only) return rc; /* nothing is ever due */
   if (rc == LSM_OK) rc = lsm_sched_kick(db);
   lsm_mutex_lock(&db->mu);
   uint64_t from = db->compact_begun;
-  while (rc == LSM_OK && !(db->compact_checked && !db->compact_held && db->imm == NULL)) {
+  while (rc == LSM_OK && !is_idle(db)) {
     if (db->imm != NULL && db->flush_error.rc != LSM_OK) {
       lsm_mutex_unlock(&db->mu);
       rc = lsm_wait_flushed(db, intr);

@@ -506,29 +506,31 @@ START_TEST(test_savepoints) {
 }
 END_TEST
 
+static const uint8_t HOST[LSM_HOST_SIZE] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16};
+
 START_TEST(test_prepare_then_change) {
   uint32_t ks = store_keyspace(db, LSM_LEVELED);
-  bool two_phase = _i & 1;
+  const uint8_t *host = _i & 1 ? HOST : NULL;
   lsm_sync sync = _i & 2 ? LSM_SYNC_FULL : LSM_SYNC_NORMAL;
   lsm_txn *t = store_begin(db);
   ck_assert_uint_eq(lsm_txn_id(t), 0);
   ck_lsm(lsm_txn_put(t, ks, S("a"), S("1")));
   ck_lsm(lsm_txn_savepoint(t, 0));
-  ck_lsm(lsm_txn_prepare(t, sync, two_phase, NULL));
+  ck_lsm(lsm_txn_prepare(t, sync, host, NULL));
   uint64_t first = lsm_txn_id(t);
   ck_assert_uint_ne(first, 0);
   ck_assert_str_eq(store_all(db, ks), "");
   ck_lsm(lsm_txn_put(t, ks, S("b"), S("2")));
-  ck_lsm(lsm_txn_prepare(t, sync, two_phase, NULL));
-  ck_lsm(lsm_txn_prepare(t, sync, two_phase, NULL)); /* nothing new to do */
+  ck_lsm(lsm_txn_prepare(t, sync, host, NULL));
+  ck_lsm(lsm_txn_prepare(t, sync, host, NULL)); /* nothing new to do */
   ck_assert_uint_gt(lsm_txn_id(t), first);
   ck_lsm(lsm_txn_rollback_to(t, 0));
-  ck_lsm(lsm_txn_prepare(t, sync, two_phase, NULL));
+  ck_lsm(lsm_txn_prepare(t, sync, host, NULL));
   lsm_txn_commit(t);
   ck_assert_str_eq(store_all(db, ks), "a=1");
   t = store_begin(db); /* prepared, rolled back */
   ck_lsm(lsm_txn_put(t, ks, S("c"), S("3")));
-  ck_lsm(lsm_txn_prepare(t, sync, two_phase, NULL));
+  ck_lsm(lsm_txn_prepare(t, sync, host, NULL));
   ck_lsm(lsm_txn_rollback(t));
   ck_assert_str_eq(store_all(db, ks), "a=1");
   reopen();
@@ -536,7 +538,7 @@ START_TEST(test_prepare_then_change) {
   store_put(db, ks, "d", "4");
   t = store_begin(db); /* prepared, changed, changed back */
   ck_lsm(lsm_txn_put(t, ks, S("e"), S("5")));
-  ck_lsm(lsm_txn_prepare(t, sync, two_phase, NULL));
+  ck_lsm(lsm_txn_prepare(t, sync, host, NULL));
   ck_lsm(lsm_txn_rollback_to(t, -1));
   lsm_txn_commit(t); /* empty: needs no prepare */
   reopen();
@@ -623,72 +625,162 @@ START_TEST(test_rollback_fails) {
 }
 END_TEST
 
-typedef struct decision {
+/* A host: the number it keeps, and how often it was asked. */
+typedef struct host {
   int calls;
   uint64_t txid;
-  bool committed;
+  bool known;
   lsm_rc rc;
-} decision;
+} host;
 
-static lsm_rc resolve(void *arg, uint64_t txid, bool *committed) {
-  decision *d = arg;
-  d->calls++;
-  d->txid = txid;
-  *committed = d->committed;
-  return d->rc == LSM_OK ? LSM_OK : lsm_fail(d->rc, "the host does not know");
+static lsm_rc host_txid(void *arg, const uint8_t *name, uint64_t *txid, bool *known) {
+  host *h = arg;
+  h->calls++;
+  ck_assert_mem_eq(name, HOST, LSM_HOST_SIZE);
+  *txid = h->txid;
+  *known = h->known;
+  return h->rc == LSM_OK ? LSM_OK : lsm_fail(h->rc, "the host does not know");
 }
 
-/* _i: 0 the host says no, 1 yes, 2 nobody to ask, 3 the host fails. */
+/* Opens the image, checks what is there, adds a row and crashes again. */
+static void open_after_crash(lsm_env **image, const lsm_options *o, uint32_t ks, const char *want,
+                             const char *add) {
+  lsm_db *after = NULL;
+  lsm_env *second = NULL;
+  ck_lsm(lsm_open(*image, STORE_DIR, o, &after));
+  ck_assert_str_eq(store_all(after, ks), want);
+  store_verify(after);
+  if (add != NULL) {
+    lsm_txn *t = store_begin(after);
+    ck_lsm(lsm_txn_put(t, ks, S(add), S("x")));
+    store_commit(t, LSM_SYNC_FULL);
+  }
+  ck_lsm(env_fault_crash(*image, ENV_FAULT_DROP, 1, &second));
+  ck_lsm(lsm_close(after));
+  env_fault_free(*image);
+  *image = second;
+}
+
+/* A crash between prepare and commit. _i: 0 the host has not committed, 1 it
+** has, 2 nobody to ask, 3 the host fails, 4 it is another's. */
 START_TEST(test_two_phase) {
   uint32_t ks = store_keyspace(db, LSM_LEVELED);
   store_put(db, ks, "a", "1");
   lsm_txn *t = store_begin(db);
   ck_lsm(lsm_txn_put(t, ks, S("a"), S("2")));
   ck_lsm(lsm_txn_put(t, ks, S("b"), S("2")));
-  ck_lsm(lsm_txn_prepare(t, LSM_SYNC_FULL, true, NULL));
+  ck_lsm(lsm_txn_prepare(t, LSM_SYNC_FULL, HOST, NULL));
   uint64_t id = lsm_txn_id(t);
   lsm_env *image = NULL;
   ck_lsm(env_fault_crash(env, ENV_FAULT_DROP, 1, &image));
   lsm_txn_commit(t);
   ck_assert_str_eq(store_all(db, ks), "a=2 b=2");
 
-  decision d = {0, 0, _i == 1, _i == 3 ? LSM_IOERR : LSM_OK};
+  host h = {0, _i == 1 ? id : id - 1, _i != 4, _i == 3 ? LSM_IOERR : LSM_OK};
   lsm_options o = opt;
-  o.resolve = _i == 2 ? NULL : resolve;
-  o.resolve_arg = &d;
+  o.host_txid = _i == 2 ? NULL : host_txid;
+  o.host_arg = &h;
   lsm_db *after = NULL;
-  if (_i == 3) {
-    expect(lsm_open(image, STORE_DIR, &o, &after), LSM_IOERR, "the host does not know");
+  if (_i >= 3) {
+    if (_i == 3) expect(lsm_open(image, STORE_DIR, &o, &after), LSM_IOERR, "does not know");
+    if (_i == 4) expect(lsm_open(image, STORE_DIR, &o, &after), LSM_CANTOPEN, "undecided");
     ck_assert_ptr_null(after);
-    d.rc = LSM_OK;
-    d.calls = 0;
+    h.rc = LSM_OK;
+    h.known = true;
+    h.calls = 0;
   }
   const char *want = _i == 1 ? "a=2 b=2" : "a=1";
-  ck_lsm(lsm_open(image, STORE_DIR, &o, &after));
-  ck_assert_int_eq(d.calls, _i != 2);
-  if (_i != 2) ck_assert_uint_eq(d.txid, id);
-  ck_assert_str_eq(store_all(after, ks), want);
-  /* Nothing was written: it is asked again. Then a commit settles it. */
-  ck_lsm(lsm_close(after));
-  d.calls = 0;
-  ck_lsm(lsm_open(image, STORE_DIR, &o, &after));
-  ck_assert_int_eq(d.calls, _i != 2);
-  t = store_begin(after);
-  ck_lsm(lsm_txn_put(t, ks, S("c"), S("3")));
-  store_commit(t, LSM_SYNC_FULL);
-  ck_assert_uint_gt(store_stats(after).commits, 0);
-  lsm_env *second = NULL;
-  ck_lsm(env_fault_crash(image, ENV_FAULT_DROP, 1, &second));
-  ck_lsm(lsm_close(after));
+  open_after_crash(&image, &o, ks, want, NULL);
+  ck_assert_int_eq(h.calls, _i != 2);
+  /* Nothing was written: it is asked again. Then a commit settles it, and what
+  ** the host says later, of later transactions, changes nothing. */
+  open_after_crash(&image, &o, ks, want, "c");
+  h.txid = id + 7;
+  open_after_crash(&image, &o, ks, _i == 1 ? "a=2 b=2 c=x" : "a=1 c=x", "d");
+  open_after_crash(&image, &o, ks, _i == 1 ? "a=2 b=2 c=x d=x" : "a=1 c=x d=x", NULL);
   env_fault_free(image);
-  d.calls = 0;
-  d.committed = !d.committed;
-  ck_lsm(lsm_open(second, STORE_DIR, &o, &after));
-  ck_assert_int_eq(d.calls, 0);
-  ck_assert_str_eq(store_all(after, ks), _i == 1 ? "a=2 b=2 c=3" : "a=1 c=3");
-  store_verify(after);
-  ck_lsm(lsm_close(after));
-  env_fault_free(second);
+}
+END_TEST
+
+/* Rolled back here, though the host had committed: it finds it again. */
+START_TEST(test_two_phase_in_doubt) {
+  uint32_t ks = store_keyspace(db, LSM_LEVELED);
+  lsm_txn *t = store_begin(db);
+  ck_lsm(lsm_txn_put(t, ks, S("a"), S("1")));
+  ck_lsm(lsm_txn_prepare(t, LSM_SYNC_FULL, HOST, NULL));
+  uint64_t id = lsm_txn_id(t);
+  ck_lsm(lsm_txn_rollback(t));
+  store_put(db, ks, "b", "2");
+  ck_assert_str_eq(store_all(db, ks), "b=2");
+  host h = {0, id, true, LSM_OK};
+  lsm_options o = opt;
+  o.host_txid = host_txid;
+  o.host_arg = &h;
+  lsm_env *image = NULL;
+  ck_lsm(env_fault_crash(env, ENV_FAULT_KEEP, 1, &image));
+  open_after_crash(&image, &o, ks, "a=1 b=2", "c");
+  h.txid = id + 9;
+  open_after_crash(&image, &o, ks, "a=1 b=2 c=x", NULL);
+  env_fault_free(image);
+}
+END_TEST
+
+/* The host lost its last commits in a power loss: the store drops the same, and
+** all that came after, in later logs too. */
+START_TEST(test_host_lost_commits) {
+  uint32_t ks = store_keyspace(db, LSM_LEVELED);
+  uint64_t ids[3];
+  for (int i = 0; i < 3; i++) {
+    char key[2] = {(char)('a' + i), 0};
+    lsm_txn *t = store_begin(db);
+    ck_lsm(lsm_txn_put(t, ks, S(key), S("1")));
+    ck_lsm(lsm_txn_prepare(t, LSM_SYNC_FULL, HOST, NULL));
+    ids[i] = lsm_txn_id(t);
+    lsm_txn_commit(t);
+  }
+  store_put(db, ks, "z", "9");
+  host h = {0, ids[_i], true, LSM_OK};
+  lsm_options o = opt;
+  o.host_txid = host_txid;
+  o.host_arg = &h;
+  lsm_env *image = NULL;
+  ck_lsm(env_fault_crash(env, ENV_FAULT_KEEP, 1, &image));
+  static const char *const want[] = {"a=1", "a=1 b=1", "a=1 b=1 c=1 z=9"};
+  open_after_crash(&image, &o, ks, want[_i], "y");
+  char all[64];
+  snprintf(all, sizeof(all), _i == 2 ? "a=1 b=1 c=1 y=x z=9" : "%s y=x", want[_i]);
+  open_after_crash(&image, &o, ks, all, NULL);
+  env_fault_free(image);
+}
+END_TEST
+
+/* What a host has committed leaves the log only when the host is durable. */
+static lsm_rc count_sync(void *arg) {
+  host *h = arg;
+  h->calls++;
+  return h->rc == LSM_OK ? LSM_OK : lsm_fail(h->rc, "the host cannot be synced");
+}
+
+START_TEST(test_host_sync_before_flush) {
+  host h = {0, 0, true, LSM_OK};
+  ck_lsm(lsm_close(db));
+  opt.host_sync = count_sync;
+  opt.host_arg = &h;
+  ck_lsm(lsm_open(env, STORE_DIR, &opt, &db));
+  uint32_t ks = store_keyspace(db, LSM_LEVELED);
+  store_put(db, ks, "a", "1");
+  ck_lsm(lsm_flush(db, NULL));
+  ck_assert_int_eq(h.calls, 0);
+  lsm_txn *t = store_begin(db);
+  ck_lsm(lsm_txn_put(t, ks, S("b"), S("1")));
+  ck_lsm(lsm_txn_prepare(t, LSM_SYNC_FULL, HOST, NULL));
+  lsm_txn_commit(t);
+  h.rc = LSM_IOERR;
+  expect(lsm_flush(db, NULL), LSM_IOERR, "cannot be synced");
+  ck_assert_int_ge(h.calls, 1);
+  h.rc = LSM_OK;
+  ck_lsm(lsm_flush(db, NULL));
+  ck_assert_str_eq(store_all(db, ks), "a=1 b=1");
 }
 END_TEST
 
@@ -913,6 +1005,7 @@ START_TEST(test_several_logs) {
   ck_lsm(lsm_flush(db, NULL));
   store_check(db, ks, m);
   store_verify(db);
+  ck_lsm(lsm_wait_idle(db, NULL));
   ck_assert_int_le(store_count_files(last, ".wal"), 1);
   ck_lsm(lsm_close(db));
   env_fault_free(last);
@@ -998,7 +1091,10 @@ Suite *db_suite(void) {
   tcase_add_loop_test(tc, test_prepare_then_change, 0, 4);
   tcase_add_loop_test(tc, test_prepare_fails, 0, 8);
   tcase_add_loop_test(tc, test_rollback_fails, 0, 16);
-  tcase_add_loop_test(tc, test_two_phase, 0, 4);
+  tcase_add_loop_test(tc, test_two_phase, 0, 5);
+  tcase_add_test(tc, test_two_phase_in_doubt);
+  tcase_add_loop_test(tc, test_host_lost_commits, 0, 3);
+  tcase_add_test(tc, test_host_sync_before_flush);
   tcase_add_test(tc, test_busy);
   tcase_add_loop_test(tc, test_compact_to_one_run, 0, 2);
   tcase_add_loop_test(tc, test_background, 0, 2);
