@@ -65,12 +65,14 @@ cc_debug := $(CC)
 cc_asan := $(CC)
 cc_tsan := $(CC)
 cc_clang := $(CLANG)
+cc_libfuzzer := $(CLANG)
 flags_plain := -O2
 flags_debug := -O1 -DLSM_DEBUG
 flags_asan := -O1 -DLSM_DEBUG -fno-omit-frame-pointer -fsanitize=address,undefined \
               -fno-sanitize-recover=all
 flags_tsan := -O1 -DLSM_DEBUG -fsanitize=thread
 flags_clang := -O2
+flags_libfuzzer := $(flags_asan) -fsanitize=fuzzer-no-link
 defs_plain := $(DEFS)
 defs_clang := $(DEFS)
 
@@ -79,7 +81,8 @@ LSM_C := $(wildcard lsm/*.c)
 EXT_C := $(wildcard ext/*.c)
 SUITE_C := $(sort $(wildcard tests/lsm/test_*.c tests/ext/test_*.c))
 UNIT_C := tests/run.c $(SUITE_C) $(wildcard tests/support/*.c)
-PROGRAM_C := $(wildcard tests/bench/*.c tests/crash/*.c)
+PROGRAM_C := $(wildcard tests/bench/*.c tests/crash/*.c tests/fuzz/*.c)
+FUZZERS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 SUITES := $(patsubst test_%.c,%,$(notdir $(SUITE_C)))
 # Suites that start threads themselves or through an open store: those for TSan.
 THREADED = $(patsubst test_%.c,%,$(notdir $(shell \
@@ -126,7 +129,7 @@ build/$(1)/core/ext/%.o: ext/%.c build/$(1)/command
 build/$(1)/tests/run.o: build/suites.h
 build/$(1)/tests/%.o: tests/%.c build/$(1)/command
 	@mkdir -p $$(@D)
-	$$(Q)$$(cmd_$(1)) -DSQLITE_CORE -MMD -MP -Ilsm -Iext -Itests/support -Ibuild -c -o $$@ $$<
+	$$(Q)$$(cmd_$(1)) -DSQLITE_CORE -MMD -MP -Itests/support -Ilsm -Iext -Ibuild -c -o $$@ $$<
 
 build/$(1)/$(EXTENSION): $$(o_lsm_$(1)) $$(o_ext_$(1))
 	@echo "  link $$@"
@@ -142,16 +145,20 @@ build/$(1)/sql_bench build/$(1)/load: build/$(1)/%: build/$(1)/tests/bench/%.o
 build/$(1)/kill9: build/$(1)/tests/crash/kill9.o
 	$$(Q)$$(cmd_$(1)) -o $$@ $$^ -lsqlite3 $(LIBS)
 
+# A fuzz target: its main() is run.c's, or libFuzzer's.
+build/$(1)/fuzz_%: build/$(1)/tests/fuzz/fuzz_%.o $(if $(filter libfuzzer,$(1)),,build/$(1)/tests/fuzz/run.o) $$(o_lsm_$(1)) $$(o_core_$(1))
+	$$(Q)$$(cmd_$(1)) $(if $(filter libfuzzer,$(1)),-fsanitize=fuzzer) -o $$@ $$^ -lsqlite3 $(LIBS)
+
 -include $$(patsubst %.o,%.d,$$(o_lsm_$(1)) $$(o_ext_$(1)) $$(o_core_$(1)) $$(o_unit_$(1)) $$(o_prog_$(1)))
 endef
-$(foreach v,plain debug asan tsan clang,$(eval $(call VARIANT,$(v))))
+$(foreach v,plain debug asan tsan clang libfuzzer,$(eval $(call VARIANT,$(v))))
 
 # Keep objects that only pattern rules name.
 .SECONDARY:
 
 #------------------------------------------------------------------- targets
 .PHONY: all deps demo test unit unit-asan unit-tsan layers symbols sql sql-asan clang-build \
-        crash bench load install uninstall clean format help
+        crash fuzz fuzz-short bench load install uninstall clean format help
 
 all: $(EXTENSION) ## build the extension, lsmvtab.so (default)
 
@@ -203,6 +210,15 @@ clang-build: build/clang/$(EXTENSION) build/clang/unit ## build all with clang, 
 COUNT ?= 50
 crash: $(EXTENSION) build/plain/kill9 ## kill -9 a load COUNT=50 times; nothing may be lost
 	@build/plain/kill9 $(COUNT)
+
+# FUZZ='wal sst' picks decoders, for both.
+TIME ?= 60
+FUZZ ?= $(FUZZERS:fuzz_%=%)
+fuzz: $(FUZZ:%=build/asan/fuzz_%) ## libFuzzer (clang's) on each decoder for TIME=60 s; FUZZ='wal sst'
+	@MAKE='$(MAKE)' CLANG='$(CLANG)' tests/fuzz/fuzz.sh long $(TIME) $(FUZZ)
+
+fuzz-short: $(FUZZ:%=build/asan/fuzz_%) ## the same decoders, some thousand mutations under ASan and UBSan
+	@tests/fuzz/fuzz.sh short 0 $(FUZZ)
 
 bench: $(EXTENSION) build/plain/sql_bench ## lsm against an ordinary table; N=500000 rows
 	@build/plain/sql_bench $(or $(N),500000)
