@@ -51,6 +51,28 @@ lsm_rc lsm_remove_file(lsm_db *db, lsm_filetype type, uint64_t number) {
   return rc;
 }
 
+/* What was read on open may be in the system's memory only: whoever wrote it
+** can have been killed before the sync. Nothing may follow from it, no file be
+** removed and no commit be promised, before it is durable. */
+lsm_rc lsm_db_settle(lsm_db *db) {
+  lsm_rc rc = LSM_OK;
+  lsm_mutex_lock(&db->manifest_mu);
+  if (!db->settled) {
+    lsm_buf path = {0};
+    lsm_file *f = NULL;
+    rc = lsm_filename(&path, db->dir, LSM_FILE_MANIFEST, db->manifest_number);
+    if (rc == LSM_OK) rc = db->env->open(db->env, (const char *)path.data, LSM_OPEN_WRITE, &f);
+    if (rc == LSM_OK) rc = lsm_file_sync(f);
+    if (rc == LSM_OK) rc = db->env->sync_dir(db->env, db->dir); /* CURRENT */
+    if (rc == LSM_OK) rc = lsm_sync_parent(db->env, db->dir);
+    lsm_file_close(f);
+    lsm_buf_fini(&path);
+    db->settled = rc == LSM_OK;
+  }
+  lsm_mutex_unlock(&db->manifest_mu);
+  return rc;
+}
+
 /*---------------------------------------------------------------- garbage */
 
 /* Version callback: nobody holds this SSTable any more. It may come under
@@ -103,6 +125,7 @@ static lsm_rc replace_manifest(lsm_db *db, lsm_version *next, const lsm_edit *e)
     return rc;
   }
   db->manifest_number = number;
+  db->settled = true;
   LSM_COUNT(db, manifest_bytes, lsm_manifest_size(m));
   if (old != 0) (void)lsm_remove_file(db, LSM_FILE_MANIFEST, old); /* else found on open */
   return LSM_OK;
@@ -275,12 +298,17 @@ static lsm_rc check_files(lsm_db *db, dir_scan *s) {
     if (live.size > 0) qsort(live.data, live.size / 8, 8, cmp_u64);
     for (size_t i = 0; i < s->ssts.size; i += 8) {
       uint64_t number = lsm_get_u64(s->ssts.data + i);
-      if (!has_number(&live, number)) (void)lsm_remove_file(db, LSM_FILE_SST, number);
+      if (has_number(&live, number)) continue;
+      rc = lsm_db_settle(db);
+      if (rc != LSM_OK) break;
+      (void)lsm_remove_file(db, LSM_FILE_SST, number);
     }
-    for (size_t i = 0; i < s->others.size; i += 16) {
+    for (size_t i = 0; i < s->others.size && rc == LSM_OK; i += 16) {
       lsm_filetype type = (lsm_filetype)lsm_get_u64(s->others.data + i);
       uint64_t number = lsm_get_u64(s->others.data + i + 8);
       if (type == LSM_FILE_MANIFEST && number == db->manifest_number) continue;
+      rc = lsm_db_settle(db);
+      if (rc != LSM_OK) break;
       (void)lsm_remove_file(db, type, number);
     }
   }
@@ -337,7 +365,10 @@ static lsm_rc create_store(lsm_db *db, const dir_scan *s, lsm_manifest_state *st
   st->next_keyspace = 1;
   rc = lsm_manifest_create(db->env, db->dir, st->number, st, &db->manifest);
   if (rc == LSM_OK) rc = lsm_sync_parent(db->env, db->dir);
-  if (rc == LSM_OK) return LSM_OK;
+  if (rc == LSM_OK) {
+    db->settled = true;
+    return LSM_OK;
+  }
   lsm_version_unref(st->version);
   st->version = NULL;
   return rc;

@@ -106,6 +106,7 @@ struct lsm_db {
   /* guarded by manifest_mu */
   lsm_manifest *manifest; /* NULL until the first edit */
   uint64_t manifest_number; /* of the file CURRENT names; 0: not known */
+  bool settled; /* what open read of manifest and CURRENT is durable */
   uint32_t next_keyspace;
   uint64_t flushed_txid;
 
@@ -139,6 +140,9 @@ uint64_t lsm_db_new_number(lsm_db *db);
 ** *unknown says that the edit may be on disk all the same: then files it adds
 ** must not be removed. REQUIRES: manifest_mu. */
 lsm_rc lsm_db_log_edit(lsm_db *db, lsm_edit *e, bool *unknown);
+/* Makes durable what open read of the manifest: before anything follows from
+** it. Takes manifest_mu. */
+lsm_rc lsm_db_settle(lsm_db *db);
 lsm_version *lsm_db_version(lsm_db *db); /* the current one, referenced */
 /* Removes files nobody holds. Any thread, no locks held. */
 void lsm_db_purge(lsm_db *db);

@@ -105,7 +105,8 @@ static lsm_rc select_logs(lsm_db *db, uint64_t first, lsm_buf *logs) {
     if (number >= first) {
       rc = lsm_buf_put_u64(logs, number);
     } else if (!db->opt.read_only) {
-      (void)lsm_remove_file(db, LSM_FILE_WAL, number); /* else next time */
+      rc = lsm_db_settle(db);
+      if (rc == LSM_OK) (void)lsm_remove_file(db, LSM_FILE_WAL, number); /* else next time */
     }
   }
   lsm_buf_clear(&db->old_logs);

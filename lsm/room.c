@@ -93,7 +93,8 @@ static lsm_rc new_log(lsm_db *db, lsm_wal_prev prev, uint64_t *number, lsm_wal *
 lsm_rc lsm_log_ensure(lsm_db *db) {
   if (db->wal != NULL) return LSM_OK;
   lsm_wal *wal = NULL;
-  lsm_rc rc = sync_old_logs(db);
+  lsm_rc rc = lsm_db_settle(db);
+  if (rc == LSM_OK) rc = sync_old_logs(db);
   if (rc == LSM_OK) rc = remove_dropped_logs(db);
   if (rc != LSM_OK) return rc;
   if (db->log_number == 0) {

@@ -1,0 +1,114 @@
+/* test_db_regress.c: faults of the store that were found once, each with the
+** smallest story that shows it. Through lsm.h, over env_fault. */
+#include <check.h>
+
+#include "base.h"
+#include "env_fault.h"
+
+Suite *db_regress_suite(void);
+
+#define DIR "/store"
+
+#define ck_lsm(expr)                                                                       \
+  do {                                                                                     \
+    lsm_rc ck_rc = (expr);                                                                 \
+    ck_assert_msg(ck_rc == LSM_OK, "%s: %s: %s", #expr, lsm_rc_name(ck_rc), lsm_errmsg()); \
+  } while (0)
+
+/* A store with one keyspace, in a fresh environment that can fail. */
+typedef struct fixture {
+  lsm_env *env;
+  lsm_options opt;
+  lsm_db *db;
+  uint32_t ks;
+} fixture;
+
+static void start(fixture *f, size_t memtable_size) {
+  lsm_keyspace_options ko;
+  lsm_keyspace_options_init(&ko);
+  lsm_options_init(&f->opt);
+  f->opt.create = true;
+  if (memtable_size != 0) f->opt.memtable_size = memtable_size;
+  ck_lsm(env_fault_new(NULL, &f->env));
+  ck_lsm(lsm_open(f->env, DIR, &f->opt, &f->db));
+  ck_lsm(lsm_keyspace_create(f->db, &ko, &f->ks));
+}
+
+static void put(lsm_db *db, uint32_t ks, const char *key, const char *value, lsm_sync sync) {
+  lsm_txn *t;
+  ck_lsm(lsm_txn_begin(db, 0, NULL, &t));
+  ck_lsm(lsm_txn_put(t, ks, lsm_slice_str(key), lsm_slice_str(value)));
+  ck_lsm(lsm_txn_prepare(t, sync, NULL, NULL));
+  lsm_txn_commit(t);
+}
+
+static void check_value(lsm_db *db, uint32_t ks, const char *key, const char *value) {
+  lsm_snapshot *s;
+  lsm_buf b = {0};
+  ck_lsm(lsm_snapshot_acquire(db, &s));
+  ck_lsm(lsm_get(s, ks, lsm_slice_str(key), &b));
+  ck_assert(lsm_slice_eq(lsm_buf_slice(&b), lsm_slice_str(value)));
+  lsm_buf_fini(&b);
+  lsm_snapshot_release(s);
+}
+
+/*-------------------------------------------------- durable before it counts */
+
+/* After a power loss all that was ever committed with LSM_SYNC_FULL is there. */
+static void check_after_power_loss(fixture *f, bool wrote, env_fault_mode mode, uint64_t seed) {
+  lsm_env *image;
+  lsm_db *db;
+  ck_lsm(env_fault_crash(f->env, mode, seed, &image));
+  ck_lsm(lsm_open(image, DIR, &f->opt, &db));
+  check_value(db, f->ks, "a", "2");
+  check_value(db, f->ks, "b", "2");
+  if (wrote) check_value(db, f->ks, "c", "3");
+  ck_lsm(lsm_close(db));
+  env_fault_free(image);
+}
+
+/* A process dies between the write of a manifest's record and its sync: every
+** sync from the nth on fails, and so does taking the record back. The next
+** process reads the record; it must not act on it (remove logs or tables, or
+** promise commits) before it is durable. false: there were fewer than n. */
+static bool killed_before_nth_sync(bool compact, bool write, unsigned n) {
+  fixture f;
+  start(&f, 0);
+  put(f.db, f.ks, "a", "1", LSM_SYNC_FULL);
+  ck_lsm(lsm_flush(f.db, NULL));
+  put(f.db, f.ks, "a", "2", LSM_SYNC_FULL);
+  put(f.db, f.ks, "b", "2", LSM_SYNC_FULL);
+  env_fault_fail(f.env, ENV_FAULT_SYNC | ENV_FAULT_SYNC_DIR | ENV_FAULT_TRUNCATE, n, LSM_IOERR,
+                 ENV_FAULT_STICKY);
+  (void)(compact ? lsm_compact(f.db, f.ks, NULL) : lsm_flush(f.db, NULL));
+  (void)lsm_close(f.db);
+  bool fired = env_fault_fired(f.env) > 0;
+  env_fault_clear(f.env);
+
+  ck_lsm(lsm_open(f.env, DIR, &f.opt, &f.db));
+  check_value(f.db, f.ks, "a", "2");
+  if (write) put(f.db, f.ks, "c", "3", LSM_SYNC_FULL);
+  check_after_power_loss(&f, write, ENV_FAULT_DROP, 0);
+  for (uint64_t seed = 1; seed <= 10; seed++) {
+    check_after_power_loss(&f, write, ENV_FAULT_TEAR, seed);
+  }
+  (void)lsm_close(f.db);
+  env_fault_free(f.env);
+  return fired;
+}
+
+START_TEST(test_manifest_read_before_it_was_durable) {
+  unsigned n = 1;
+  while (killed_before_nth_sync((_i & 1) != 0, (_i & 2) != 0, n)) n++;
+  ck_assert_uint_gt(n, 3);
+}
+END_TEST
+
+Suite *db_regress_suite(void) {
+  Suite *s = suite_create("db_regress");
+  TCase *tc = tcase_create("durable");
+  tcase_set_timeout(tc, 60);
+  tcase_add_loop_test(tc, test_manifest_read_before_it_was_durable, 0, 4);
+  suite_add_tcase(s, tc);
+  return s;
+}
