@@ -82,8 +82,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 void fuzz_seeds(fuzz_add *add, void *arg) {
   static const char *const texts[] = {
       "", "abc", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
-      "sorted entries in a block, entries in a block sorted, a block of sorted entries; in a "
-      "block"};
+      "sorted entries in a block, entries in a block sorted, a block of sorted entries"};
   uint8_t many[3000];
   lsm_compressor *c;
   lsm_buf out = {0};
