@@ -8,6 +8,8 @@
 #include "conn.h"
 
 #include "base.h"
+#include "err.h"
+#include "token.h"
 
 /*------------------------------------------------------------- connection */
 
@@ -29,6 +31,7 @@ static void maybe_free_share(lsm_conn_store *cs, bool closing) {
   while (*p != cs) p = &(*p)->next;
   *p = cs->next;
   lsm_snapshot_release(cs->snap);
+  lsm_token_forget(&cs->token);
   lsm_store_unref(cs->store);
   sqlite3_free(cs);
 }
@@ -58,8 +61,8 @@ static lsm_conn_store *find_share(lsm_conn *c, const char *path) {
   return NULL;
 }
 
-lsm_rc lsm_conn_open_store(lsm_conn *c, const char *path, const lsm_options *opt,
-                           lsm_conn_store **out) {
+lsm_rc lsm_conn_open_store(lsm_conn *c, const char *path, const char *host,
+                           const lsm_options *opt, lsm_conn_store **out) {
   *out = NULL;
   lsm_conn_store *cs = find_share(c, path);
   if (cs != NULL) {
@@ -72,7 +75,7 @@ lsm_rc lsm_conn_open_store(lsm_conn *c, const char *path, const lsm_options *opt
   memset(cs, 0, sizeof(*cs));
   lsm_options o = *opt;
   if (path == NULL) o.create = true;
-  lsm_rc rc = lsm_store_open(path, &o, &cs->store);
+  lsm_rc rc = lsm_store_open(path, host, &o, &cs->store);
   if (rc != LSM_OK) {
     sqlite3_free(cs);
     return rc;
@@ -88,6 +91,7 @@ lsm_rc lsm_conn_open_store(lsm_conn *c, const char *path, const lsm_options *opt
 
 void lsm_conn_store_unref(lsm_conn_store *cs) {
   if (cs == NULL) return;
+  lsm_token_forget(&cs->token); /* or its statements would outlive the tables */
   cs->refs--;
   maybe_free_share(cs, false);
 }
@@ -124,14 +128,23 @@ void lsm_conn_cursor_closed(lsm_conn_store *cs) {
 
 void lsm_conn_changed(lsm_conn_store *cs) { cs->txn_changes++; }
 
-lsm_rc lsm_conn_txn(lsm_conn_store *cs) {
-  if (cs->txn != NULL) return LSM_OK;
+lsm_rc lsm_conn_txn(lsm_conn_store *cs, const sqlite3_vtab *vtab) {
+  if (cs->txn != NULL) {
+    lsm_proof_spoil(&cs->proof);
+    return LSM_OK;
+  }
   int64_t ms = lsm_conn_pragma(cs->conn, "main", "busy_timeout", 0);
   lsm_interrupt intr = lsm_conn_interrupt(cs->conn);
   lsm_rc rc = lsm_txn_begin(lsm_store_db(cs->store), ms, &intr, &cs->txn);
   lsm_conn_changed(cs);
   cs->txn_epoch++;
   cs->sync_options = 0;
+  cs->token_txid = 0;
+  if (rc == LSM_OK && vtab != NULL) {
+    lsm_proof_begin(&cs->proof, cs->conn->db, vtab);
+  } else {
+    lsm_proof_spoil(&cs->proof);
+  }
   return rc;
 }
 
@@ -142,10 +155,42 @@ lsm_rc lsm_conn_rollback_to(lsm_conn_store *cs, int n) {
   return lsm_txn_rollback_to(cs->txn, n);
 }
 
-lsm_rc lsm_conn_prepare(lsm_conn_store *cs, lsm_sync sync) {
-  if (cs->txn == NULL) return LSM_OK;
+/* A failure of SQL on the connection itself, as the thread's message. */
+static int token_failed(lsm_conn_store *cs, int code) {
+  (void)lsm_fail(LSM_IOERR, "%s: cannot note the transaction in the database: %s",
+                 lsm_store_path(cs->store),
+                 code == SQLITE_NOTFOUND || code == SQLITE_CORRUPT_VTAB
+                     ? "a shadow table has lost its rows"
+                     : sqlite3_errmsg(cs->conn->db));
+  return code == SQLITE_NOTFOUND ? SQLITE_CORRUPT_VTAB : code;
+}
+
+/* A host that has committed more than an lsm table must find the store's part
+** on disk whenever it finds its own: so with NORMAL, too, the log is synced. */
+static int prepare_with_token(lsm_conn_store *cs, const char *schema, lsm_sync sync) {
   lsm_interrupt intr = lsm_conn_interrupt(cs->conn);
-  return lsm_txn_prepare(cs->txn, sync, false, &intr);
+  int code = lsm_token_find(cs, schema);
+  if (code != SQLITE_OK) return token_failed(cs, code);
+  if (sync == LSM_SYNC_NORMAL) sync = LSM_SYNC_FULL;
+  lsm_rc rc = lsm_txn_prepare(cs->txn, sync, cs->token.host, &intr);
+  if (rc != LSM_OK) return lsm_sqlite_code(rc);
+  uint64_t txid = lsm_txn_id(cs->txn);
+  if (cs->token_txid == txid) return SQLITE_OK;
+  code = lsm_token_write(cs, txid);
+  if (code != SQLITE_OK) return token_failed(cs, code);
+  cs->token_txid = txid;
+  return SQLITE_OK;
+}
+
+int lsm_conn_prepare(lsm_conn_store *cs, const char *schema, lsm_sync sync) {
+  if (cs->txn == NULL || lsm_txn_is_empty(cs->txn)) return SQLITE_OK;
+  /* Another table of the store has been here. */
+  if (lsm_txn_is_prepared(cs->txn) && cs->token_txid == lsm_txn_id(cs->txn)) return SQLITE_OK;
+  bool alone = lsm_store_is_memory(cs->store) ||
+               lsm_proof_holds(&cs->proof, cs->conn->db, schema);
+  if (!alone) return prepare_with_token(cs, schema, sync);
+  lsm_interrupt intr = lsm_conn_interrupt(cs->conn);
+  return lsm_sqlite_code(lsm_txn_prepare(cs->txn, sync, NULL, &intr));
 }
 
 /* The shared snapshot may show the transaction's own changes: cursors that
@@ -160,8 +205,23 @@ void lsm_conn_commit(lsm_conn_store *cs) {
   maybe_free_share(cs, false);
 }
 
+/* Did the host commit the transaction that it now takes back? */
+static bool host_has_committed(lsm_conn_store *cs) {
+  uint64_t txid = 0;
+  bool known = false;
+  if (cs->token_txid == 0 || !lsm_txn_is_prepared(cs->txn) || cs->token.schema == NULL) return false;
+  const char *file = sqlite3_db_filename(cs->conn->db, cs->token.schema);
+  if (file == NULL || file[0] == 0) return false;
+  return lsm_token_peek(file, cs->token.host, &txid, &known) == LSM_OK && known &&
+         txid == cs->token_txid;
+}
+
 void lsm_conn_rollback(lsm_conn_store *cs) {
   if (cs->txn == NULL) return;
+  if (host_has_committed(cs)) {
+    lsm_conn_commit(cs);
+    return;
+  }
   drop_snapshot(cs);
   (void)lsm_txn_rollback(cs->txn); /* a record that could not be taken back is not synced */
   cs->txn = NULL;

@@ -10,10 +10,22 @@
 #define LSM_EXT_CONN_H
 
 #include "compat.h"
+#include "proof.h"
 #include "store.h"
 
 typedef struct lsm_conn lsm_conn;
 typedef struct lsm_conn_store lsm_conn_store;
+
+#define LSM_HOST_ID_SIZE 16
+
+/* Where the token of a share is, as found last (token.h). */
+typedef struct lsm_token {
+  char *schema;       /* NULL: not known */
+  char *table;        /* its home, without _lsm */
+  sqlite3_stmt *read; /* SELECT value ... 'txid' */
+  sqlite3_stmt *write;
+  uint8_t host[LSM_HOST_ID_SIZE];
+} lsm_token;
 
 /* A table that DROP has destroyed in the open transaction. */
 typedef struct lsm_drop {
@@ -41,6 +53,9 @@ struct lsm_conn_store {
   uint64_t txn_changes;   /* moves whenever what txn sees changes */
   uint64_t txn_epoch;     /* moves with begin, end and every step back */
   unsigned sync_options;  /* bit lsm_sync_option: asked for by a table in txn */
+  lsm_proof proof;        /* has txn's host transaction changed anything else? */
+  lsm_token token;
+  uint64_t token_txid;    /* what the open host transaction has written to it */
   lsm_snapshot *snap;     /* what cursors read, while one is open */
   uint64_t snap_changes;  /* txn_changes when snap was taken; 0: without txn */
 };
@@ -51,14 +66,15 @@ int lsm_conn_new(sqlite3 *db, lsm_conn **conn);
 void lsm_conn_free(void *conn);
 
 /* The connection's share of the store at PATH (NULL: its private one in
-** memory), referenced. */
-lsm_rc lsm_conn_open_store(lsm_conn *conn, const char *path, const lsm_options *opt,
-                           lsm_conn_store **cs);
+** memory), referenced. host: the database file that uses it. */
+lsm_rc lsm_conn_open_store(lsm_conn *conn, const char *path, const char *host,
+                           const lsm_options *opt, lsm_conn_store **cs);
 void lsm_conn_store_unref(lsm_conn_store *cs); /* accepts NULL */
 
 /* The open transaction of cs, begun now if there is none; waits for another
-** writer as long as the connection's busy timeout says. */
-lsm_rc lsm_conn_txn(lsm_conn_store *cs);
+** writer as long as the connection's busy timeout says. vtab: whose xBegin this
+** is, NULL when it is none. */
+lsm_rc lsm_conn_txn(lsm_conn_store *cs, const sqlite3_vtab *vtab);
 
 /* To be called after every change through cs->txn. */
 void lsm_conn_changed(lsm_conn_store *cs);
@@ -71,8 +87,12 @@ lsm_rc lsm_conn_snapshot(lsm_conn_store *cs, lsm_snapshot **snap);
 void lsm_conn_cursor_opened(lsm_conn_store *cs);
 void lsm_conn_cursor_closed(lsm_conn_store *cs);
 
-/* End of transaction. Idempotent: every table of the store calls them. */
-lsm_rc lsm_conn_prepare(lsm_conn_store *cs, lsm_sync sync);
+/* End of transaction. Idempotent: every table of the store calls them.
+** prepare: everything that can fail, the token among it when the host's commit
+** has to decide; schema: of the table that asks. An SQLite code; the message is
+** lsm_errmsg(). rollback: after a prepare with token the host is asked, since
+** SQLite rolls tables back after some failures of a commit that happened. */
+int lsm_conn_prepare(lsm_conn_store *cs, const char *schema, lsm_sync sync);
 void lsm_conn_commit(lsm_conn_store *cs);
 void lsm_conn_rollback(lsm_conn_store *cs);
 

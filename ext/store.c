@@ -9,6 +9,14 @@
 #include <unistd.h>
 
 #include "base.h"
+#include "env.h"
+#include "token.h"
+
+/* A database file that uses the store. */
+typedef struct host {
+  struct host *next;
+  char file[]; /* flexible */
+} host;
 
 struct lsm_store {
   lsm_store *next;
@@ -17,12 +25,90 @@ struct lsm_store {
   lsm_db *db;
   int refs;
   pid_t pid;
+  host *hosts; /* guarded by hosts_mu; grows only */
 };
 
 static pthread_mutex_t list_mu = PTHREAD_MUTEX_INITIALIZER;
 static lsm_store *list; /* guarded by list_mu */
+static pthread_mutex_t hosts_mu = PTHREAD_MUTEX_INITIALIZER; /* a leaf but for list_mu */
+
+/*------------------------------------------------------------------ hosts */
+
+static lsm_rc add_host(lsm_store *s, const char *file) {
+  lsm_rc rc = LSM_OK;
+  if (file == NULL || file[0] == 0) return LSM_OK;
+  pthread_mutex_lock(&hosts_mu);
+  host *h = s->hosts;
+  while (h != NULL && strcmp(h->file, file) != 0) h = h->next;
+  if (h == NULL) {
+    size_t n = strlen(file) + 1;
+    h = lsm_malloc(sizeof(*h) + n);
+    if (h != NULL) {
+      memcpy(h->file, file, n);
+      h->next = s->hosts;
+      s->hosts = h;
+    } else {
+      rc = lsm_nomem();
+    }
+  }
+  pthread_mutex_unlock(&hosts_mu);
+  return rc;
+}
+
+/* The list as it is now: it only grows, and in front. */
+static host *first_host(lsm_store *s) {
+  pthread_mutex_lock(&hosts_mu);
+  host *h = s->hosts;
+  pthread_mutex_unlock(&hosts_mu);
+  return h;
+}
+
+/* lsm_options.host_txid */
+static lsm_rc host_txid(void *arg, const uint8_t *id, uint64_t *txid, bool *known) {
+  lsm_rc rc = LSM_OK;
+  *known = false;
+  for (host *h = first_host(arg); h != NULL && !*known && rc == LSM_OK; h = h->next) {
+    rc = lsm_token_peek(h->file, id, txid, known);
+  }
+  return rc;
+}
+
+/* Makes what the database has committed durable: the content of its log and,
+** in the rollback modes, the removal of its journal. The database file itself
+** is never opened here: closing it would drop SQLite's own locks on it. */
+static lsm_rc sync_host(const char *file) {
+  lsm_env *env = lsm_env_default();
+  lsm_buf path = {0};
+  lsm_file *f = NULL;
+  lsm_rc rc = lsm_buf_append(&path, file, strlen(file));
+  if (rc == LSM_OK) rc = lsm_buf_append(&path, "-wal", 5);
+  if (rc == LSM_OK) rc = env->open(env, (const char *)path.data, LSM_OPEN_WRITE, &f);
+  if (rc == LSM_OK) rc = lsm_file_sync(f);
+  lsm_file_close(f);
+  if (rc == LSM_NOTFOUND) rc = LSM_OK;
+  if (rc == LSM_OK) {
+    char *slash = strrchr((char *)path.data, '/');
+    if (slash != NULL) slash[slash == (char *)path.data ? 1 : 0] = 0;
+    rc = env->sync_dir(env, slash != NULL ? (const char *)path.data : ".");
+  }
+  lsm_buf_fini(&path);
+  return rc;
+}
+
+/* lsm_options.host_sync */
+static lsm_rc host_sync(void *arg) {
+  lsm_rc rc = LSM_OK;
+  for (host *h = first_host(arg); h != NULL && rc == LSM_OK; h = h->next) rc = sync_host(h->file);
+  return rc;
+}
+
+/*------------------------------------------------------------------- list */
 
 static void free_store(lsm_store *s) {
+  for (host *h = s->hosts, *next; h != NULL; h = next) {
+    next = h->next;
+    lsm_free(h);
+  }
   if (s->env != NULL) lsm_env_mem_free(s->env);
   lsm_free(s->path);
   lsm_free(s);
@@ -37,7 +123,8 @@ static lsm_store *find_store(const char *path) {
 }
 
 /* REQUIRES: list_mu. */
-static lsm_rc open_store(const char *path, const lsm_options *opt, lsm_store **out) {
+static lsm_rc open_store(const char *path, const char *file, const lsm_options *opt,
+                         lsm_store **out) {
   lsm_store *s = lsm_calloc(sizeof(*s));
   size_t n = path != NULL ? strlen(path) : 0;
   lsm_rc rc = LSM_OK;
@@ -46,8 +133,13 @@ static lsm_rc open_store(const char *path, const lsm_options *opt, lsm_store **o
   if (s->path == NULL) rc = lsm_nomem();
   if (rc == LSM_OK && n > 0) memcpy(s->path, path, n);
   if (rc == LSM_OK && path == NULL) rc = lsm_env_mem_new(&s->env);
+  if (rc == LSM_OK) rc = add_host(s, file);
   if (rc == LSM_OK) {
-    rc = lsm_open(s->env != NULL ? s->env : lsm_env_default(), path != NULL ? path : "memory", opt,
+    lsm_options o = *opt;
+    o.host_txid = host_txid;
+    o.host_sync = host_sync;
+    o.host_arg = s;
+    rc = lsm_open(s->env != NULL ? s->env : lsm_env_default(), path != NULL ? path : "memory", &o,
                   &s->db);
   }
   if (rc != LSM_OK) {
@@ -62,16 +154,17 @@ static lsm_rc open_store(const char *path, const lsm_options *opt, lsm_store **o
   return LSM_OK;
 }
 
-lsm_rc lsm_store_open(const char *path, const lsm_options *opt, lsm_store **out) {
+lsm_rc lsm_store_open(const char *path, const char *file, const lsm_options *opt,
+                      lsm_store **out) {
   *out = NULL;
   pthread_mutex_lock(&list_mu);
   lsm_store *s = path != NULL ? find_store(path) : NULL;
   lsm_rc rc = LSM_OK;
-  if (s != NULL) {
+  if (s == NULL) {
+    rc = open_store(path, file, opt, out);
+  } else if ((rc = add_host(s, file)) == LSM_OK) {
     s->refs++;
     *out = s;
-  } else {
-    rc = open_store(path, opt, out);
   }
   pthread_mutex_unlock(&list_mu);
   return rc;

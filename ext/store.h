@@ -11,8 +11,11 @@
 typedef struct lsm_store lsm_store;
 
 /* Opens the store at PATH or takes another reference to it. The options are
-** those of whoever comes first. path NULL: a new private store in memory. */
-lsm_rc lsm_store_open(const char *path, const lsm_options *opt, lsm_store **store);
+** those of whoever comes first. path NULL: a new private store in memory.
+** host: the file of the database that uses it; the store asks there what became
+** of transactions, and makes it durable before what they wrote leaves the log. */
+lsm_rc lsm_store_open(const char *path, const char *host, const lsm_options *opt,
+                      lsm_store **store);
 void lsm_store_unref(lsm_store *store); /* the last one closes it; accepts NULL */
 
 lsm_db *lsm_store_db(const lsm_store *store);

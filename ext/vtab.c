@@ -6,6 +6,7 @@
 #include "vtab.h"
 
 #include "base.h"
+#include "token.h"
 
 /*---------------------------------------------------- where the data lives */
 
@@ -69,7 +70,9 @@ static int open_share(lsm_vtab *v, bool create, char **err) {
   opt.read_only = sqlite3_db_readonly(v->conn->db, v->db_schema) == 1;
   int code = store_path(v, &path);
   if (code != SQLITE_OK) return code;
-  lsm_rc rc = lsm_conn_open_store(v->conn, path, &opt, &v->cs);
+  bool memory = schema_is_memory(v->conn->db, v->db_schema);
+  const char *host = memory ? NULL : sqlite3_db_filename(v->conn->db, v->db_schema);
+  lsm_rc rc = lsm_conn_open_store(v->conn, path, host, &opt, &v->cs);
   sqlite3_free(path);
   if (rc == LSM_OK) return SQLITE_OK;
   *err = sqlite3_mprintf("table %s: %s", v->table, lsm_errmsg());
@@ -218,6 +221,7 @@ static int vtab_create(sqlite3 *db, void *aux, int argc, const char *const *argv
       memcpy(cat.store_id, lsm_store_id(store), LSM_STORE_ID_SIZE);
       cat.keyspace = v->keyspace;
       code = lsm_catalog_create(db, v->db_schema, v->table, &cat, err);
+      if (code == SQLITE_OK) code = lsm_token_create(db, v->db_schema, v->table, cat.store_id);
       if (code != SQLITE_OK) (void)lsm_keyspace_drop(store, v->keyspace);
     }
   }
@@ -242,7 +246,9 @@ static int vtab_destroy(sqlite3_vtab *vtab) {
   lsm_conn *conn = v->conn;
   int rc = SQLITE_OK;
   if (lsm_vtab_open_store(v) == SQLITE_OK) {
+    const uint8_t *id = lsm_store_id(lsm_store_db(v->cs->store));
     rc = lsm_marker_join(conn);
+    if (rc == SQLITE_OK) rc = lsm_token_hand_on(conn->db, v->db_schema, v->table, id);
     if (rc == SQLITE_OK) rc = lsm_conn_add_drop(conn, v->cs, v->keyspace, v->db_schema, v->table);
   }
   if (rc == SQLITE_OK) rc = lsm_catalog_drop(conn->db, v->db_schema, v->table, NULL);

@@ -66,8 +66,9 @@ int lsm_vtab_rowid(sqlite3_vtab_cursor *cur, sqlite_int64 *rowid);
 /* write.c */
 int lsm_vtab_update(sqlite3_vtab *vtab, int argc, sqlite3_value **argv, sqlite_int64 *rowid);
 
-/* vtxn.c. join: makes sure that the table is part of a transaction. */
-int lsm_vtab_join(lsm_vtab *v);
+/* vtxn.c. join: makes sure that the table is part of a transaction; begin: it is
+** xBegin that asks. */
+int lsm_vtab_join(lsm_vtab *v, bool begin);
 int lsm_vtab_begin(sqlite3_vtab *vtab);
 int lsm_vtab_sync(sqlite3_vtab *vtab);
 int lsm_vtab_commit(sqlite3_vtab *vtab);

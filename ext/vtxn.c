@@ -5,10 +5,10 @@
 ** does the work, the others find it done. */
 #include "vtab.h"
 
-int lsm_vtab_join(lsm_vtab *v) {
+int lsm_vtab_join(lsm_vtab *v, bool begin) {
   int code = lsm_vtab_open_store(v);
   if (code != SQLITE_OK) return code;
-  lsm_rc rc = lsm_conn_txn(v->cs);
+  lsm_rc rc = lsm_conn_txn(v->cs, begin ? &v->base : NULL);
   if (rc != LSM_OK) return lsm_vtab_fail(&v->base, rc);
   v->cs->sync_options |= 1u << v->schema->opt.sync;
   return SQLITE_OK;
@@ -17,7 +17,7 @@ int lsm_vtab_join(lsm_vtab *v) {
 int lsm_vtab_begin(sqlite3_vtab *vtab) {
   lsm_vtab *v = (lsm_vtab *)vtab;
   v->joined_late = v->cs != NULL && v->cs->txn != NULL;
-  return lsm_vtab_join(v);
+  return lsm_vtab_join(v, true);
 }
 
 /* The strictest of what the tables in the transaction ask for. */
@@ -38,7 +38,8 @@ static lsm_sync sync_mode(lsm_vtab *v) {
 int lsm_vtab_sync(sqlite3_vtab *vtab) {
   lsm_vtab *v = (lsm_vtab *)vtab;
   if (v->cs == NULL || v->cs->txn == NULL || lsm_txn_is_empty(v->cs->txn)) return SQLITE_OK;
-  return lsm_vtab_fail(vtab, lsm_conn_prepare(v->cs, sync_mode(v)));
+  int code = lsm_conn_prepare(v->cs, v->db_schema, sync_mode(v));
+  return code == SQLITE_OK ? code : lsm_vtab_error(vtab, code, "%s", lsm_errmsg());
 }
 
 int lsm_vtab_commit(sqlite3_vtab *vtab) {

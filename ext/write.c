@@ -260,7 +260,7 @@ int lsm_vtab_update(sqlite3_vtab *vtab, int argc, sqlite3_value **argv, sqlite_i
   write_op w = {v, v->schema, argv + 2, sqlite3_vtab_on_conflict(db), false, 0, false};
   v->joined_late = false;
   /* xCreate makes a table part of the transaction without an xBegin. */
-  int code = v->cs != NULL && v->cs->txn != NULL ? SQLITE_OK : lsm_vtab_join(v);
+  int code = v->cs != NULL && v->cs->txn != NULL ? SQLITE_OK : lsm_vtab_join(v, false);
   if (code != SQLITE_OK) return code;
   if (argc == 1) {
     code = delete_row(v, argv[0]);

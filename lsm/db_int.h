@@ -97,6 +97,7 @@ struct lsm_db {
   lsm_wal *imm_wal;
   uint64_t imm_log;  /* its log's number */
   uint64_t imm_txid; /* last transaction in it */
+  bool imm_has_host;
   lsm_buf imm_old_logs; /* u64 numbers: older logs whose content is in imm */
   uint64_t next_file;
   uint64_t log;      /* oldest log that is needed */
@@ -112,13 +113,13 @@ struct lsm_db {
 
   /* of the log role */
   lsm_wal *wal;          /* NULL until the first write */
-  uint64_t last_txid;
+  _Atomic uint64_t last_txid; /* written under the log role */
+  bool mem_has_host;     /* mem holds transactions that a host decided */
   uint64_t log_number;   /* of the active log; 0: none yet */
   uint32_t log_salt;     /* recovery's: to go on with that log */
   uint64_t log_end;
-  bool log_undecided;    /* its last record is a PREPARE that was just decided */
-  bool log_decision;
-  uint64_t log_undecided_txid;
+  uint64_t log_commit;   /* recovery found that this last PREPARE of the log happened */
+  bool flush_first;      /* recovery has what the log cannot say for ever: flush it */
   lsm_buf old_logs;      /* u64 numbers: older logs whose content is in mem */
   lsm_buf dropped_logs;  /* u64 numbers: recovery's; without content that counts */
   uint64_t slow_debt_us;

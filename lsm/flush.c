@@ -154,6 +154,7 @@ lsm_rc lsm_flush_imm(lsm_db *db) {
   lsm_mutex_lock(&db->mu);
   lsm_memtable *imm = db->imm;
   uint64_t log = db->imm_log, txid = db->imm_txid;
+  bool has_host = db->imm_has_host;
   j.run = log; /* logs are numbered in the order of their age */
   j.version = lsm_version_ref(db->version);
   lsm_mutex_unlock(&db->mu);
@@ -163,6 +164,10 @@ lsm_rc lsm_flush_imm(lsm_db *db) {
   lsm_rc rc = execute(&j, &v);
   lsm_iter_free(j.points);
   lsm_memview_release(&v);
+  /* What a host may still lose must stay in the log, which can drop it too. */
+  if (rc == LSM_OK && has_host && db->opt.host_sync != NULL) {
+    rc = db->opt.host_sync(db->opt.host_arg);
+  }
   if (rc == LSM_OK) {
     rc = complete(&j, imm, log, txid);
   } else {

@@ -76,9 +76,18 @@ typedef enum lsm_sync {
 typedef enum lsm_compaction { LSM_LEVELED, LSM_TIERED } lsm_compaction;
 typedef enum lsm_compression { LSM_COMPRESS_NONE, LSM_COMPRESS_ZLIB } lsm_compression;
 
-/* A host transaction that the log holds prepared but undecided: was it
-** committed? Called by lsm_open() at most once. */
-typedef lsm_rc (*lsm_resolve_fn)(void *arg, uint64_t txid, bool *committed);
+/* A host is another database whose transactions take in this store's, and whose
+** commit decides for both (lsm_txn_prepare). It has a name of 16 bytes and keeps
+** in itself, as part of each such transaction, the transaction's number here. */
+#define LSM_HOST_SIZE 16
+
+/* The number the host keeps now; *known false: this is not a host that can be
+** asked. Called by lsm_open(), and only if the log has such transactions. */
+typedef lsm_rc (*lsm_host_txid_fn)(void *arg, const uint8_t *host, uint64_t *txid, bool *known);
+
+/* Returns when all that the host has committed so far would survive a power
+** loss. Called by background threads before such transactions leave the log. */
+typedef lsm_rc (*lsm_host_sync_fn)(void *arg);
 
 /* Of a store; every field has a default (lsm_options_init). */
 typedef struct lsm_options {
@@ -86,8 +95,9 @@ typedef struct lsm_options {
   size_t cache_size;    /* bytes for blocks, indexes and filters: 64 MB */
   bool create;          /* make the store when there is none: false */
   bool read_only;       /* never write a byte: false */
-  lsm_resolve_fn resolve; /* NULL: what is undecided is rolled back */
-  void *resolve_arg;
+  lsm_host_txid_fn host_txid; /* NULL: what is undecided is rolled back */
+  lsm_host_sync_fn host_sync; /* may be NULL */
+  void *host_arg;
 } lsm_options;
 
 void lsm_options_init(lsm_options *opt);
@@ -126,6 +136,9 @@ lsm_rc lsm_close(lsm_db *db);
 
 /* A random number that names this store for ever: 16 bytes. */
 const uint8_t *lsm_store_id(const lsm_db *db);
+
+/* The number of the last transaction that was prepared; they only rise. */
+uint64_t lsm_last_txid(lsm_db *db);
 
 /* Makes an empty keyspace under a number never used before. Durable when it
 ** returns; not part of a transaction. */
@@ -227,10 +240,12 @@ bool lsm_txn_is_empty(const lsm_txn *txn);
 ** SYNC says. After LSM_OK either lsm_txn_commit() or lsm_txn_rollback() must
 ** follow, or further changes: they undo the prepare, and another one must
 ** come. After an error the transaction is open and as it was.
-** two_phase: the log alone does not commit it; until lsm_txn_commit() a crash
-** leaves it undecided and lsm_open() asks opt->resolve. Otherwise, once
-** prepared, a crash finds it committed. */
-lsm_rc lsm_txn_prepare(lsm_txn *txn, lsm_sync sync, bool two_phase, const lsm_interrupt *intr);
+** host: NULL, and once prepared a crash finds the transaction committed. Or the
+** name of a host: then, until lsm_txn_commit(), a crash leaves it undecided and
+** the next lsm_open() asks the host. */
+lsm_rc lsm_txn_prepare(lsm_txn *txn, lsm_sync sync, const uint8_t *host,
+                       const lsm_interrupt *intr);
+bool lsm_txn_is_prepared(const lsm_txn *txn);
 
 /* The number this transaction has in the log, from prepare on; 0 before. */
 uint64_t lsm_txn_id(const lsm_txn *txn);
@@ -239,9 +254,10 @@ uint64_t lsm_txn_id(const lsm_txn *txn);
 ** REQUIRES: prepared, or empty. */
 void lsm_txn_commit(lsm_txn *txn);
 
-/* Forgets the changes and frees the transaction; accepts NULL. Of a prepared
-** one the log is told too; an error means that it could not be and that a
-** crash might bring the transaction back. */
+/* Forgets the changes and frees the transaction; accepts NULL. Of one prepared
+** without host the log is told; an error means that it could not be and that a
+** crash might bring the transaction back. Of one prepared for a host nothing is
+** written: the host's number decides on recovery, and so must not be its. */
 lsm_rc lsm_txn_rollback(lsm_txn *txn);
 
 /*------------------------------------------------------------ housekeeping */

@@ -6,9 +6,14 @@
 ** promised either: the later logs are dropped, so that the store stands at one
 ** instant. The first write removes them (room.c).
 **
-** A record that can be taken back (BATCH, PREPARE) waits for the next one: an
-** ABORT drops it, anything else lets it be. A PREPARE at the very end is for
-** the host to decide (opt->resolve).
+** A record that can be taken back (BATCH, PREPARE) waits for the next one. An
+** ABORT drops it. A BATCH counts otherwise. A PREPARE belongs to a host, whose
+** number T of its last transaction here decides about number x:
+**   a COMMIT follows    it happened, but if T < x the host has lost it in a
+**                       power loss: then it, and all after it, is dropped
+**   anything else, end  it happened if T = x: else the host took it back
+** With T = x in the middle of a log, or at its end, no later T will tell this:
+** the log gets its COMMIT, or the memtable is flushed, before the next write.
 ** Writes nothing: the first write after open mends the log (room.c). */
 #include "batch.h"
 #include "db_int.h"
@@ -22,17 +27,23 @@ typedef struct replay {
   lsm_wal_type type; /* of it */
   uint64_t txid;
   uint64_t off;
+  bool stopped;      /* what follows is dropped */
+  bool has_answer;   /* of the host asked last: */
+  uint8_t host[LSM_HOST_SIZE];
+  uint64_t host_txid;
+  bool host_known;
 } replay;
 
 /* Checks a batch as a whole, then writes its entries. */
 static lsm_rc apply_batch(replay *r) {
-  const uint8_t *end = r->pending.data + r->pending.size;
+  const uint8_t *begin = r->pending.data, *end = begin + r->pending.size;
   lsm_entry e;
-  for (const uint8_t *p = r->pending.data; p < end;) {
+  if (r->type == LSM_WAL_PREPARE) begin += LSM_HOST_SIZE;
+  for (const uint8_t *p = begin; p < end;) {
     p = lsm_entry_parse(p, end, &e);
     if (p == NULL) return lsm_corrupt(r->path, r->off, "malformed batch");
   }
-  for (const uint8_t *p = r->pending.data; p < end;) {
+  for (const uint8_t *p = begin; p < end;) {
     p = lsm_entry_get(p, &e);
     lsm_rc rc = lsm_memtable_write(r->db->mem, e.kind, e.key, e.value);
     if (rc != LSM_OK) return rc;
@@ -41,19 +52,77 @@ static lsm_rc apply_batch(replay *r) {
   return LSM_OK;
 }
 
-static lsm_rc settle(replay *r) {
+/* Asks the host that the waiting PREPARE names, once. */
+static lsm_rc ask_host(replay *r) {
+  const lsm_options *opt = &r->db->opt;
+  const uint8_t *host = r->pending.data;
+  if (r->pending.size < LSM_HOST_SIZE) return lsm_corrupt(r->path, r->off, "malformed batch");
+  if (r->has_answer && memcmp(host, r->host, LSM_HOST_SIZE) == 0) return LSM_OK;
+  memcpy(r->host, host, LSM_HOST_SIZE);
+  r->host_known = false;
+  r->has_answer = true;
+  if (opt->host_txid == NULL) return LSM_OK;
+  return opt->host_txid(opt->host_arg, r->host, &r->host_txid, &r->host_known);
+}
+
+/* The waiting PREPARE has no COMMIT after it. */
+static lsm_rc settle_undecided(replay *r, bool last) {
+  lsm_db *db = r->db;
+  lsm_rc rc = ask_host(r);
+  if (rc != LSM_OK) return rc;
+  if (!r->host_known && db->opt.host_txid != NULL) {
+    return lsm_fail(LSM_CANTOPEN,
+                    "%s: transaction %llu is undecided; open the database it belongs to first",
+                    r->path, (unsigned long long)r->txid);
+  }
+  if (!r->host_known || r->host_txid != r->txid) return LSM_OK;
+  if (last) {
+    db->log_commit = r->txid;
+  } else {
+    db->flush_first = true;
+  }
+  db->mem_has_host = true;
+  return apply_batch(r);
+}
+
+/* The waiting PREPARE has its COMMIT: did the host keep it? */
+static lsm_rc settle_committed(replay *r) {
+  lsm_rc rc = ask_host(r);
+  if (rc != LSM_OK) return rc;
+  if (r->host_known && r->host_txid < r->txid) {
+    r->stopped = true;
+    return LSM_OK;
+  }
+  r->db->mem_has_host = true;
+  return apply_batch(r);
+}
+
+/* What waits is not taken back, nor committed by a record of its own. */
+static lsm_rc settle(replay *r, bool last) {
   if (!r->has_pending) return LSM_OK;
   r->has_pending = false;
-  return apply_batch(r);
+  if (r->txid > r->db->last_txid) r->db->last_txid = r->txid;
+  return r->type == LSM_WAL_BATCH ? apply_batch(r) : settle_undecided(r, last);
+}
+
+/* A COMMIT or ABORT must follow what it speaks of. */
+static lsm_rc take_pending(replay *r, const lsm_wal_record *rec) {
+  if (!r->has_pending || r->txid != rec->txid) {
+    return lsm_corrupt(r->path, rec->off, "decision about no transaction");
+  }
+  r->has_pending = false;
+  if (r->txid > r->db->last_txid) r->db->last_txid = r->txid;
+  return LSM_OK;
 }
 
 static lsm_rc replay_record(void *arg, const lsm_wal_record *rec) {
   replay *r = arg;
   lsm_rc rc = LSM_OK;
+  if (r->stopped) return LSM_OK;
   switch (rec->type) {
     case LSM_WAL_BATCH:
     case LSM_WAL_PREPARE:
-      rc = settle(r);
+      rc = settle(r, false);
       if (rc == LSM_OK) rc = lsm_buf_set(&r->pending, rec->payload);
       if (rc != LSM_OK) return rc;
       r->has_pending = true;
@@ -61,40 +130,13 @@ static lsm_rc replay_record(void *arg, const lsm_wal_record *rec) {
       r->txid = rec->txid;
       r->off = rec->off;
       return LSM_OK;
-    case LSM_WAL_ABORT:
-      if (!r->has_pending || r->txid != rec->txid) {
-        return lsm_corrupt(r->path, rec->off, "ABORT of no transaction");
-      }
-      r->has_pending = false;
-      if (r->txid > r->db->last_txid) r->db->last_txid = r->txid;
-      return LSM_OK;
+    case LSM_WAL_ABORT: return take_pending(r, rec);
     case LSM_WAL_COMMIT:
-      if (!r->has_pending || r->txid != rec->txid) {
-        return lsm_corrupt(r->path, rec->off, "COMMIT of no transaction");
-      }
-      return settle(r);
-    case LSM_WAL_CLOSE: return settle(r);
+      rc = take_pending(r, rec);
+      return rc == LSM_OK ? settle_committed(r) : rc;
+    case LSM_WAL_CLOSE: return settle(r, false);
   }
   return lsm_corrupt(r->path, rec->off, "unknown record");
-}
-
-/* What is left waiting at the end of the last log. */
-static lsm_rc settle_last(replay *r) {
-  if (!r->has_pending) return LSM_OK;
-  if (r->type == LSM_WAL_BATCH) return settle(r);
-  lsm_db *db = r->db;
-  bool committed = false;
-  if (db->opt.resolve != NULL) {
-    lsm_rc rc = db->opt.resolve(db->opt.resolve_arg, r->txid, &committed);
-    if (rc != LSM_OK) return rc;
-  }
-  db->log_undecided = true; /* the log learns of it with the next write */
-  db->log_decision = committed;
-  db->log_undecided_txid = r->txid;
-  if (r->txid > db->last_txid) db->last_txid = r->txid;
-  if (committed) return settle(r);
-  r->has_pending = false;
-  return LSM_OK;
 }
 
 /* Numbers of the logs that count, in order; the others are removed. */
@@ -159,19 +201,22 @@ static bool follows(const lsm_db *db, uint64_t first, const lsm_wal_info *next) 
   return next->prev.end <= LSM_WAL_HEADER_SIZE;
 }
 
+/* Log NUMBER (0: none) and those from logs[i] on do not count. */
+static lsm_rc drop_from(lsm_db *db, uint64_t number, const lsm_buf *logs, size_t i) {
+  lsm_rc rc = number == 0 ? LSM_OK : lsm_buf_put_u64(&db->dropped_logs, number);
+  for (; rc == LSM_OK && i < logs->size; i += 8) {
+    rc = lsm_buf_put_u64(&db->dropped_logs, lsm_get_u64(logs->data + i));
+  }
+  return rc;
+}
+
 static lsm_rc replay_logs(lsm_db *db, replay *r, uint64_t first, const lsm_buf *logs) {
   lsm_wal_info info, next;
   uint64_t number = 0, after = 0;
   size_t i = 0;
   lsm_rc rc = next_log(db, logs, &i, &number, &next);
   while (rc == LSM_OK && number != 0) {
-    if (!follows(db, first, &next)) {
-      rc = lsm_buf_put_u64(&db->dropped_logs, number);
-      for (; rc == LSM_OK && i < logs->size; i += 8) {
-        rc = lsm_buf_put_u64(&db->dropped_logs, lsm_get_u64(logs->data + i));
-      }
-      return rc;
-    }
+    if (!follows(db, first, &next)) return drop_from(db, number, logs, i);
     rc = next_log(db, logs, &i, &after, &next);
     if (rc != LSM_OK) return rc;
     uint64_t limit = after != 0 && next.prev.number == number ? next.prev.end : 0;
@@ -179,8 +224,9 @@ static lsm_rc replay_logs(lsm_db *db, replay *r, uint64_t first, const lsm_buf *
     if (rc == LSM_OK) rc = lsm_buf_put_u64(&db->old_logs, number);
     db->log_number = number;
     db->log_salt = info.salt;
-    db->log_end = info.end;
+    db->log_end = r->stopped ? r->off : info.end;
     number = after;
+    if (r->stopped && rc == LSM_OK) return drop_from(db, number, logs, i);
   }
   return rc;
 }
@@ -194,7 +240,7 @@ lsm_rc lsm_recover(lsm_db *db, uint64_t manifest_log) {
   if (rc == LSM_OK) {
     /* The message of a malformed batch needs a name even now. */
     r.path = db->dir;
-    rc = settle_last(&r);
+    rc = settle(&r, true);
   }
   /* The last one goes on as the active log; the others are in mem with it. */
   if (rc == LSM_OK && db->old_logs.size >= 8) db->old_logs.size -= 8;

@@ -108,10 +108,9 @@ lsm_rc lsm_log_ensure(lsm_db *db) {
     rc = lsm_wal_reopen(db->env, path, db->log_number, db->log_salt, db->log_end, &wal);
     lsm_free(path);
   }
-  if (rc == LSM_OK && db->log_undecided) {
-    rc = lsm_wal_append(wal, db->log_decision ? LSM_WAL_COMMIT : LSM_WAL_ABORT,
-                        db->log_undecided_txid, NULL, 0);
-    if (rc == LSM_OK) db->log_undecided = false;
+  if (rc == LSM_OK && db->log_commit != 0) {
+    rc = lsm_wal_append(wal, LSM_WAL_COMMIT, db->log_commit, NULL, 0);
+    if (rc == LSM_OK) db->log_commit = 0;
   }
   if (rc != LSM_OK) {
     lsm_wal_close(wal);
@@ -200,6 +199,8 @@ lsm_rc lsm_rotate(lsm_db *db, const lsm_interrupt *intr) {
   db->imm_txid = db->last_txid;
   db->imm_old_logs = db->old_logs; /* empty till now: the last flush took them */
   memset(&db->old_logs, 0, sizeof(db->old_logs));
+  db->imm_has_host = db->mem_has_host;
+  db->mem_has_host = false;
   db->mem = mem;
   db->wal = wal;
   db->log_number = number;
@@ -277,9 +278,13 @@ lsm_rc lsm_make_room(lsm_db *db, size_t bytes, const lsm_interrupt *intr) {
   }
   bool full = !lsm_memtable_is_empty(db->mem) &&
               lsm_memtable_used(db->mem) + bytes > db->opt.memtable_size;
-  if (!full && !lsm_wal_is_broken(db->wal)) return LSM_OK;
+  if (!full && !db->flush_first && !lsm_wal_is_broken(db->wal)) return LSM_OK;
   uint64_t start = db->env->now_us(db->env);
   rc = lsm_rotate(db, intr);
+  if (rc == LSM_OK && db->flush_first) {
+    rc = lsm_wait_flushed(db, intr);
+    if (rc == LSM_OK) db->flush_first = false;
+  }
   if (waiting) {
     LSM_COUNT(db, stalls, 1);
     LSM_COUNT(db, stall_us, db->env->now_us(db->env) - start);

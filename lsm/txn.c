@@ -35,7 +35,8 @@ struct lsm_txn {
   uint64_t txid; /* once it has been in the log */
   bool prepared; /* the log role is ours */
   bool logged;   /* and the log's last record is this transaction */
-  bool two_phase;
+  bool has_host; /* prepared for this host */
+  uint8_t host[LSM_HOST_SIZE];
   bool abort_unsynced; /* an ABORT was to be durable, and may not be */
   lsm_sync sync;
 };
@@ -139,13 +140,12 @@ static void free_txn(lsm_txn *t) {
 ** remembered for the rollback: only a power loss now would miss it. */
 static lsm_rc unprepare(lsm_txn *t) {
   if (!t->prepared) return LSM_OK;
-  if (t->logged) {
+  if (t->logged && !t->has_host) {
     lsm_rc rc = lsm_wal_append(t->db->wal, LSM_WAL_ABORT, t->txid, NULL, 0);
     if (rc != LSM_OK) return rc;
-    t->logged = false;
     if (t->sync == LSM_SYNC_FULL && lsm_log_sync(t->db) != LSM_OK) t->abort_unsynced = true;
   }
-  t->prepared = false;
+  t->prepared = t->logged = false;
   lsm_log_release(t->db);
   return LSM_OK;
 }
@@ -284,26 +284,46 @@ lsm_rc lsm_txn_rollback_to(lsm_txn *t, int n) {
 
 /*---------------------------------------------------------------- prepare */
 
-/* Appends the batch. On failure the log is as it was. */
-static lsm_rc log_batch(lsm_txn *t, bool two_phase) {
+/* Appends the batch, the host's name in front if there is one. On failure the
+** log is as it was. */
+static lsm_rc log_batch(lsm_txn *t, const uint8_t *host) {
   lsm_db *db = t->db;
   const lsm_slice *parts;
+  lsm_slice *with_host = NULL;
   int n;
   lsm_rc rc = lsm_memtable_batch(t->overlay, &t->scratch, &parts, &n);
   if (rc != LSM_OK) return rc;
   uint64_t before = lsm_wal_end(db->wal);
-  rc = lsm_wal_append(db->wal, two_phase ? LSM_WAL_PREPARE : LSM_WAL_BATCH, db->last_txid + 1,
+  if (host != NULL) {
+    with_host = lsm_malloc(((size_t)n + 1) * sizeof(*with_host));
+    if (with_host == NULL) return lsm_nomem();
+    with_host[0] = lsm_slice_of(host, LSM_HOST_SIZE);
+    memcpy(with_host + 1, parts, (size_t)n * sizeof(*parts));
+    parts = with_host;
+    n++;
+  }
+  rc = lsm_wal_append(db->wal, host != NULL ? LSM_WAL_PREPARE : LSM_WAL_BATCH, db->last_txid + 1,
                       parts, n);
+  lsm_free(with_host);
   if (rc != LSM_OK) return rc;
   t->txid = ++db->last_txid;
   LSM_COUNT(db, wal_bytes, lsm_wal_end(db->wal) - before);
   return LSM_OK;
 }
 
-lsm_rc lsm_txn_prepare(lsm_txn *t, lsm_sync sync, bool two_phase, const lsm_interrupt *intr) {
+bool lsm_txn_is_prepared(const lsm_txn *t) { return t->prepared; }
+
+/* Is it prepared just so already? */
+static bool is_prepared_for(const lsm_txn *t, lsm_sync sync, const uint8_t *host) {
+  return t->prepared && t->logged && t->sync == sync && t->has_host == (host != NULL) &&
+         (host == NULL || memcmp(t->host, host, LSM_HOST_SIZE) == 0);
+}
+
+lsm_rc lsm_txn_prepare(lsm_txn *t, lsm_sync sync, const uint8_t *host,
+                       const lsm_interrupt *intr) {
   lsm_db *db = t->db;
   if (lsm_memtable_is_empty(t->overlay)) return LSM_OK;
-  if (t->prepared && t->logged && t->two_phase == two_phase && t->sync == sync) return LSM_OK;
+  if (is_prepared_for(t, sync, host)) return LSM_OK;
   lsm_rc rc = unprepare(t);
   if (rc == LSM_OK) rc = lsm_log_acquire(db, intr);
   if (rc != LSM_OK) return rc;
@@ -314,7 +334,7 @@ lsm_rc lsm_txn_prepare(lsm_txn *t, lsm_sync sync, bool two_phase, const lsm_inte
     rc = lsm_memtable_reserve_merge(db->mem, &v);
     lsm_mutex_unlock(&db->apply_mu);
   }
-  if (rc == LSM_OK) rc = log_batch(t, two_phase);
+  if (rc == LSM_OK) rc = log_batch(t, host);
   if (rc == LSM_OK && sync == LSM_SYNC_FULL) {
     rc = lsm_log_sync(db);
     if (rc != LSM_OK) (void)lsm_wal_undo(db->wal); /* broken at worst: rotated next time */
@@ -324,21 +344,28 @@ lsm_rc lsm_txn_prepare(lsm_txn *t, lsm_sync sync, bool two_phase, const lsm_inte
     return rc;
   }
   t->prepared = t->logged = true;
-  t->two_phase = two_phase;
+  t->has_host = host != NULL;
+  if (host != NULL) memcpy(t->host, host, LSM_HOST_SIZE);
   t->sync = sync;
   return LSM_OK;
 }
 
 /*----------------------------------------------------- commit and rollback */
 
+/* The log learns that the host has committed. Without the record only the host
+** knows, and only until its next transaction: then the memtable has to be on
+** disk before there is one. */
+static void note_decision(lsm_txn *t) {
+  lsm_db *db = t->db;
+  db->mem_has_host = true;
+  if (lsm_wal_append(db->wal, LSM_WAL_COMMIT, t->txid, NULL, 0) != LSM_OK) db->flush_first = true;
+}
+
 void lsm_txn_commit(lsm_txn *t) {
   lsm_db *db = t->db;
   if (!lsm_memtable_is_empty(t->overlay)) {
     assert(t->prepared);
-    if (t->two_phase) {
-      /* If this record is lost the next one, or the host, tells the same. */
-      (void)lsm_wal_append(db->wal, LSM_WAL_COMMIT, t->txid, NULL, 0);
-    }
+    if (t->has_host) note_decision(t);
     release_marks(t, 0);
     lsm_snapshot_release(t->base); /* or the merge would copy nodes for it */
     t->base = NULL;

@@ -81,6 +81,10 @@ static lsm_rc check_batch(void *arg, const lsm_wal_record *rec) {
   if (rec->type != LSM_WAL_BATCH && rec->type != LSM_WAL_PREPARE) return LSM_OK;
   const uint8_t *p = rec->payload.data, *end = p + rec->payload.size;
   lsm_entry e;
+  if (rec->type == LSM_WAL_PREPARE) { /* the host's name comes first */
+    if (rec->payload.size < LSM_HOST_SIZE) return lsm_corrupt(path, rec->off, "malformed batch");
+    p += LSM_HOST_SIZE;
+  }
   while (p < end) {
     p = lsm_entry_parse(p, end, &e);
     if (p == NULL) return lsm_corrupt(path, rec->off, "malformed batch");
