@@ -30,13 +30,16 @@ lsm_rc lsm_backup_begin(lsm_db *db, const lsm_interrupt *intr, lsm_backup_point 
   lsm_backup_point *p = lsm_calloc(sizeof(*p));
   if (p == NULL) return lsm_nomem();
   p->db = db;
+  /* Numbers that a copied host may know must not come again in the copy, even
+  ** of transactions that left nothing in the tables. */
+  p->last_txid = lsm_last_txid(db);
   lsm_mutex_lock(&db->manifest_mu);
   lsm_mutex_lock(&db->mu);
   p->version = lsm_version_ref(db->version);
   p->next_file = db->next_file;
   lsm_mutex_unlock(&db->mu);
   p->next_keyspace = db->next_keyspace;
-  p->last_txid = db->flushed_txid;
+  if (p->last_txid < db->flushed_txid) p->last_txid = db->flushed_txid;
   lsm_mutex_unlock(&db->manifest_mu);
   *out = p;
   return LSM_OK;
