@@ -7,6 +7,17 @@
 
 #define TEXT_MAX 65536
 
+const uint8_t store_host_name[LSM_HOST_SIZE] = "a host's name";
+
+lsm_rc store_host_txid(void *arg, const uint8_t *host, uint64_t *txid, bool *known) {
+  store_host *h = arg;
+  ck_assert_mem_eq(host, store_host_name, LSM_HOST_SIZE);
+  h->calls++;
+  *txid = h->txid;
+  *known = !h->unknown;
+  return h->rc == LSM_OK ? LSM_OK : lsm_fail(h->rc, "the host does not know");
+}
+
 lsm_options store_options(size_t memtable_size) {
   lsm_options o;
   lsm_options_init(&o);
@@ -39,7 +50,7 @@ lsm_txn *store_begin(lsm_db *db) {
 }
 
 void store_commit(lsm_txn *t, lsm_sync sync) {
-  ck_lsm(lsm_txn_prepare(t, sync, false, NULL));
+  ck_lsm(lsm_txn_prepare(t, sync, NULL, NULL));
   lsm_txn_commit(t);
 }
 

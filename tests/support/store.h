@@ -20,6 +20,17 @@
 
 static inline lsm_slice S(const char *text) { return lsm_slice_str(text); }
 
+/* A host of the store (lsm_txn_prepare): what it committed last. */
+typedef struct store_host {
+  uint64_t txid;
+  bool unknown; /* it can't be asked */
+  lsm_rc rc;    /* not LSM_OK: asking fails */
+  int calls;
+} store_host;
+extern const uint8_t store_host_name[LSM_HOST_SIZE];
+/* opt->host_txid, with a store_host as host_arg. */
+lsm_rc store_host_txid(void *arg, const uint8_t *host, uint64_t *txid, bool *known);
+
 /* Options of a small store that is made when missing. */
 lsm_options store_options(size_t memtable_size);
 lsm_db *store_open(lsm_env *env, const lsm_options *opt);
