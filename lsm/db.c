@@ -169,6 +169,7 @@ lsm_rc lsm_db_log_edit(lsm_db *db, lsm_edit *e, bool *unknown) {
   lsm_mutex_lock(&db->mu);
   lsm_version *old = db->version;
   db->version = next;
+  db->l0_pressure = lsm_l0_pressure(db, next);
   db->log = e->log;
   db->compact_checked = false;
   lsm_cond_broadcast(&db->cv);
@@ -389,10 +390,12 @@ static lsm_rc open_manifest(lsm_db *db, dir_scan *s, uint64_t *log) {
   if (rc != LSM_OK) return rc;
   memcpy(db->store_id, st.store_id, sizeof(db->store_id));
   db->version = st.version;
+  db->l0_pressure = lsm_l0_pressure(db, st.version);
   db->manifest_number = st.number;
   db->next_file = st.next_file > s->max_number ? st.next_file : s->max_number + 1;
   db->next_keyspace = st.next_keyspace;
-  db->flushed_txid = db->last_txid = st.last_txid;
+  db->flushed_txid = st.last_txid;
+  db->last_txid = st.last_txid;
   db->log = *log = st.log;
   return LSM_OK;
 }

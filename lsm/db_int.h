@@ -92,6 +92,7 @@ struct lsm_db {
   bool compact_checked; /* nothing is due in this version, or is being looked for */
   int imm_wal_pins; /* a writer syncs imm_wal: the flusher must not close it */
   lsm_version *version;
+  int l0_pressure; /* of version: see lsm_l0_pressure() */
   lsm_memtable *mem; /* changed under the log role and mu */
   lsm_memtable *imm; /* being flushed; NULL when none */
   lsm_wal *imm_wal;
@@ -172,7 +173,10 @@ lsm_rc lsm_make_room(lsm_db *db, size_t bytes, const lsm_interrupt *intr);
 lsm_rc lsm_rotate(lsm_db *db, const lsm_interrupt *intr);
 /* Makes everything in the logs durable. REQUIRES: log role. */
 lsm_rc lsm_log_sync(lsm_db *db);
-/* Waits until no immutable memtable is left, or the flush fails. */
+/* Most level-0 runs of any keyspace of a version. */
+int lsm_l0_pressure(const lsm_db *db, const lsm_version *v);
+/* Waits until the immutable memtable there is now, if any, is flushed, or the
+** flush fails. */
 lsm_rc lsm_wait_flushed(lsm_db *db, const lsm_interrupt *intr);
 
 /*------------------------------------------------------ snapshot.c */

@@ -157,13 +157,13 @@ lsm_rc lsm_wait_flushed(lsm_db *db, const lsm_interrupt *intr) {
   lsm_mutex_lock(&db->mu);
   bool idle = db->imm == NULL;
   /* An old failure counts only if it happens again: its cause may be gone. */
-  uint64_t from = db->flush_begun;
+  uint64_t from = db->flush_begun, log = db->imm_log;
   db->flush_asked = !idle;
   lsm_mutex_unlock(&db->mu);
   if (idle) return LSM_OK;
   rc = lsm_sched_kick(db);
   lsm_mutex_lock(&db->mu);
-  while (db->imm != NULL && rc == LSM_OK) {
+  while (db->imm != NULL && db->imm_log == log && rc == LSM_OK) {
     if (db->flush_ended > from) rc = job_error(&db->flush_error);
     if (rc == LSM_OK && !db->threads_started) {
       rc = lsm_fail(LSM_IOERR, "%s: the memtable could not be flushed", db->dir);
@@ -211,12 +211,11 @@ lsm_rc lsm_rotate(lsm_db *db, const lsm_interrupt *intr) {
 
 /*----------------------------------------------------- slow-down and stall */
 
-/* Most level-0 runs of any leveled keyspace; a tiered one is measured against
-** what its policy keeps. REQUIRES: mu. */
-static int l0_pressure(lsm_db *db) {
+/* A tiered keyspace is measured against what its policy keeps. */
+int lsm_l0_pressure(const lsm_db *db, const lsm_version *v) {
   int most = 0;
-  for (size_t t = 0; t < db->version->count; t++) {
-    const lsm_tree *tree = db->version->trees[t];
+  for (size_t t = 0; t < v->count; t++) {
+    const lsm_tree *tree = v->trees[t];
     int runs = 0;
     for (size_t i = 0; i < tree->levels[0].count; i += lsm_run_length(&tree->levels[0], i)) runs++;
     if (tree->opt.compaction == LSM_TIERED) runs -= db->picker.max_runs - db->picker.l0_trigger;
@@ -243,7 +242,7 @@ static lsm_rc stall(lsm_db *db, const lsm_interrupt *intr) {
   uint64_t start = db->env->now_us(db->env);
   lsm_mutex_lock(&db->mu);
   uint64_t from = db->compact_begun;
-  while (rc == LSM_OK && l0_pressure(db) >= LSM_L0_STOP) {
+  while (rc == LSM_OK && db->l0_pressure >= LSM_L0_STOP) {
     rc = lsm_compact_failed(db, from);
     if (rc != LSM_OK) break;
     lsm_cond_wait_us(&db->cv, &db->mu, WAIT_US);
@@ -261,7 +260,7 @@ lsm_rc lsm_make_room(lsm_db *db, size_t bytes, const lsm_interrupt *intr) {
   lsm_rc rc = lsm_log_ensure(db);
   if (rc != LSM_OK) return rc;
   lsm_mutex_lock(&db->mu);
-  int runs = l0_pressure(db);
+  int runs = db->l0_pressure;
   bool waiting = db->imm != NULL;
   bool started = db->threads_started;
   lsm_mutex_unlock(&db->mu);
