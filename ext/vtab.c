@@ -176,6 +176,7 @@ static int new_vtab(sqlite3 *db, lsm_conn *conn, int argc, const char *const *ar
     v->values = sqlite3_malloc((int)sizeof(lsm_value) * n);
     v->hold = sqlite3_malloc((int)sizeof(sqlite3_value *) * n);
     if (v->values == NULL || v->hold == NULL) rc = SQLITE_NOMEM;
+    if (v->hold != NULL) memset(v->hold, 0, sizeof(sqlite3_value *) * (size_t)n);
   }
   if (rc == SQLITE_OK) {
     char *sql = lsm_schema_declaration(v->schema);

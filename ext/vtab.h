@@ -24,6 +24,7 @@ typedef struct lsm_vtab {
   bool joined_late;   /* into a transaction of others: the next savepoint is not news */
   struct lsm_vtab *next; /* in conn->vtabs */
   int64_t max_rowid;    /* the largest in the table, known in epoch rowid_epoch */
+  bool rowid_none;      /* as is that there is none */
   uint64_t rowid_epoch; /* of cs->txn_epoch; 0: not known */
   lsm_value *values;    /* write.c's scratch: a row's values, */
   sqlite3_value **hold; /* the copies that own some of their bytes, */

@@ -24,17 +24,16 @@ typedef struct write_op {
 /*------------------------------------------------------------ constraints */
 
 static int not_null_failed(const write_op *w, int column) {
-  return lsm_vtab_error(&w->v->base, SQLITE_CONSTRAINT_NOTNULL,
-                        "NOT NULL constraint failed: %s.%s", w->v->table,
-                        w->s->column[column].name);
+  return lsm_vtab_error(&w->v->base, SQLITE_CONSTRAINT_NOTNULL, "NOT NULL constraint failed: %s.%s",
+                        w->v->table, w->s->column[column].name);
 }
 
 /* "UNIQUE constraint failed: t.a, t.b". */
 static int key_exists(const write_op *w) {
   const lsm_schema *s = w->s;
   sqlite3_str *str = sqlite3_str_new(w->v->conn->db);
-  int code = s->kind == LSM_KEY_ROWID_HIDDEN ? SQLITE_CONSTRAINT_ROWID
-                                             : SQLITE_CONSTRAINT_PRIMARYKEY;
+  int code =
+      s->kind == LSM_KEY_ROWID_HIDDEN ? SQLITE_CONSTRAINT_ROWID : SQLITE_CONSTRAINT_PRIMARYKEY;
   sqlite3_str_appendall(str, "UNIQUE constraint failed: ");
   if (s->kind == LSM_KEY_ROWID_HIDDEN) {
     sqlite3_str_appendf(str, "%s.rowid", w->v->table);
@@ -51,13 +50,19 @@ static int key_exists(const write_op *w) {
   return code;
 }
 
-/* Affinity applied; NULLs where none may be become the default, on INSERT
-** (where SQLite does not tell an omitted value from NULL) and on REPLACE. */
+/* Affinity applied. */
 static int load_values(const write_op *w) {
+  lsm_vtab *v = w->v;
+  return lsm_vtab_fail(
+      &v->base, lsm_value_load_all(w->argv, w->s->affinity, w->s->ncolumn, v->values, v->hold));
+}
+
+/* NULLs where none may be become the default, on INSERT (where SQLite does not
+** tell an omitted value from NULL) and on REPLACE. A rowid that is none is
+** found before this, as in ordinary tables. */
+static int check_nulls(const write_op *w) {
   const lsm_schema *s = w->s;
   lsm_vtab *v = w->v;
-  lsm_rc rc = lsm_value_load_all(w->argv, s->affinity, s->ncolumn, v->values, v->hold);
-  if (rc != LSM_OK) return lsm_vtab_fail(&v->base, rc);
   for (int i = 0; i < s->ncolumn; i++) {
     const lsm_column *col = &s->column[i];
     if (v->values[i].type != SQLITE_NULL || !col->not_null || i == s->alias_column) continue;
@@ -72,18 +77,19 @@ static int load_values(const write_op *w) {
 
 /*----------------------------------------------------------------- rowids */
 
-/* The largest rowid of the table as the transaction sees it, 0 for none. */
+/* The largest rowid of the table as the transaction sees it; 0 when it is empty. */
 static lsm_rc find_max_rowid(lsm_vtab *v) {
   lsm_snapshot *snap = NULL;
   lsm_cursor *cur = NULL;
   lsm_slice open = {NULL, 0};
   v->max_rowid = 0;
+  v->rowid_none = true;
   lsm_rc rc = lsm_txn_snapshot(v->cs->txn, &snap);
   if (rc == LSM_OK) rc = lsm_cursor_open(snap, v->keyspace, open, open, &cur);
   if (rc == LSM_OK) rc = lsm_cursor_last(cur);
   if (rc == LSM_OK && lsm_cursor_valid(cur)) {
     rc = lsm_key_get_rowid(lsm_cursor_key(cur), &v->max_rowid);
-    if (rc == LSM_OK && v->max_rowid < 0) v->max_rowid = 0;
+    v->rowid_none = false;
   }
   lsm_cursor_close(cur);
   lsm_snapshot_release(snap);
@@ -91,7 +97,9 @@ static lsm_rc find_max_rowid(lsm_vtab *v) {
   return rc;
 }
 
-static bool max_rowid_known(const lsm_vtab *v) { return v->rowid_epoch == v->cs->txn_epoch; }
+static bool max_rowid_known(const lsm_vtab *v) {
+  return v->rowid_epoch == v->cs->txn_epoch;
+}
 
 static lsm_rc rowid_is_free(lsm_vtab *v, int64_t rowid, bool *is_free) {
   uint8_t key[LSM_ROWID_KEY_SIZE];
@@ -107,8 +115,8 @@ static int new_rowid(write_op *w) {
   lsm_vtab *v = w->v;
   lsm_rc rc = max_rowid_known(v) ? LSM_OK : find_max_rowid(v);
   w->fresh = true;
-  if (rc == LSM_OK && v->max_rowid < INT64_MAX) {
-    w->rowid = v->max_rowid + 1;
+  if (rc == LSM_OK && (v->rowid_none || v->max_rowid < INT64_MAX)) {
+    w->rowid = v->rowid_none ? 1 : v->max_rowid + 1;
     return SQLITE_OK;
   }
   for (int tries = 0; rc == LSM_OK && tries < 100; tries++) {
@@ -122,24 +130,33 @@ static int new_rowid(write_op *w) {
   return lsm_vtab_error(&v->base, SQLITE_FULL, "table %s: no rowid left", v->table);
 }
 
-/* The rowid the statement gives, or a new one. OLD: the row's so far. */
-static int choose_rowid(write_op *w, sqlite3_value *given, int64_t old) {
+static int mismatch(const write_op *w) {
+  return lsm_vtab_error(&w->v->base, SQLITE_MISMATCH, "datatype mismatch");
+}
+
+/* The rowid that the statement gives, or none: then there must be a new one.
+** OLD: the row's so far. */
+static int given_rowid(write_op *w, sqlite3_value *given, int64_t old, bool *none) {
   const lsm_schema *s = w->s;
   const lsm_value *alias = s->alias_column >= 0 ? &w->v->values[s->alias_column] : NULL;
+  lsm_value value;
+  sqlite3_value *hold = NULL;
+  *none = false;
   if (alias != NULL && alias->type != SQLITE_NULL) {
-    if (alias->type != SQLITE_INTEGER) {
-      return lsm_vtab_error(&w->v->base, SQLITE_MISMATCH, "datatype mismatch");
-    }
+    if (alias->type != SQLITE_INTEGER) return mismatch(w);
     w->rowid = alias->u.i;
     /* UPDATE t SET rowid = ... leaves the alias as it was. */
-    if (w->update && alias->u.i == old) w->rowid = sqlite3_value_int64(given);
+    if (!w->update || alias->u.i != old) return SQLITE_OK;
   } else if (w->update && alias != NULL) {
-    return lsm_vtab_error(&w->v->base, SQLITE_MISMATCH, "datatype mismatch");
-  } else if (sqlite3_value_type(given) != SQLITE_NULL) {
-    w->rowid = sqlite3_value_int64(given);
-  } else {
-    return new_rowid(w);
+    return mismatch(w);
   }
+  lsm_rc rc = lsm_value_load(given, LSM_AFF_INTEGER, &value, &hold);
+  sqlite3_value_free(hold);
+  if (rc != LSM_OK) return lsm_vtab_fail(&w->v->base, rc);
+  *none = value.type == SQLITE_NULL;
+  if (*none) return w->update ? mismatch(w) : SQLITE_OK;
+  if (value.type != SQLITE_INTEGER) return mismatch(w);
+  w->rowid = value.u.i;
   return SQLITE_OK;
 }
 
@@ -189,8 +206,9 @@ static int put_row(write_op *w) {
     rc = lsm_txn_put(v->cs->txn, v->keyspace, lsm_buf_slice(&v->new_key), lsm_buf_slice(&v->row));
   }
   if (rc == LSM_OK && w->s->kind != LSM_KEY_COLUMNS && max_rowid_known(v) &&
-      w->rowid > v->max_rowid) {
+      (v->rowid_none || w->rowid > v->max_rowid)) {
     v->max_rowid = w->rowid;
+    v->rowid_none = false;
   }
   return lsm_vtab_fail(&v->base, rc);
 }
@@ -201,8 +219,7 @@ static int move_row(write_op *w) {
   lsm_txn *txn = v->cs->txn;
   lsm_rc rc = lsm_txn_savepoint(txn, OWN_SAVEPOINT);
   if (rc != LSM_OK) return lsm_vtab_fail(&v->base, rc);
-  int code = lsm_vtab_fail(
-      &v->base, lsm_txn_delete(txn, v->keyspace, lsm_buf_slice(&v->old_key)));
+  int code = lsm_vtab_fail(&v->base, lsm_txn_delete(txn, v->keyspace, lsm_buf_slice(&v->old_key)));
   if (code == SQLITE_OK) code = put_row(w);
   if (code != SQLITE_OK) (void)lsm_txn_rollback_to(txn, OWN_SAVEPOINT);
   lsm_txn_release(txn, OWN_SAVEPOINT);
@@ -213,8 +230,11 @@ static int move_row(write_op *w) {
 static int insert_row(write_op *w, sqlite3_value *given, sqlite_int64 *rowid) {
   bool exists = false;
   bool blind = w->conflict == SQLITE_REPLACE;
+  bool new_one = false;
   int code = load_values(w);
-  if (code == SQLITE_OK && w->s->kind != LSM_KEY_COLUMNS) code = choose_rowid(w, given, 0);
+  if (code == SQLITE_OK && w->s->kind != LSM_KEY_COLUMNS) code = given_rowid(w, given, 0, &new_one);
+  if (code == SQLITE_OK) code = check_nulls(w);
+  if (code == SQLITE_OK && new_one) code = new_rowid(w);
   if (code == SQLITE_OK) code = new_key(w);
   if (code == SQLITE_OK && !blind && !w->fresh) code = has_key(w->v, &w->v->new_key, &exists);
   if (code == SQLITE_OK && exists) code = key_exists(w);
@@ -225,12 +245,13 @@ static int insert_row(write_op *w, sqlite3_value *given, sqlite_int64 *rowid) {
 
 static int update_row(write_op *w, sqlite3_value *old, sqlite3_value *given) {
   lsm_vtab *v = w->v;
-  bool exists = false;
+  bool exists = false, none;
   int code = load_values(w);
   if (code == SQLITE_OK) code = old_key(v, old);
   if (code == SQLITE_OK && w->s->kind != LSM_KEY_COLUMNS) {
-    code = choose_rowid(w, given, sqlite3_value_int64(old));
+    code = given_rowid(w, given, sqlite3_value_int64(old), &none);
   }
+  if (code == SQLITE_OK) code = check_nulls(w);
   if (code == SQLITE_OK) code = new_key(w);
   if (code != SQLITE_OK) return code;
   if (w->conflict == SQLITE_REPLACE) {

@@ -1,0 +1,40 @@
+-- Rowids given as other types, negative ones, and which error comes first.
+CREATE TABLE t(a, b); -- lsm
+CREATE TABLE n(id INTEGER PRIMARY KEY, b NOT NULL); -- lsm
+INSERT INTO t(rowid, a) VALUES(-5, 1);
+INSERT INTO t(a) VALUES(2);
+INSERT INTO t(a) VALUES(3);
+SELECT rowid, a FROM t;
+DELETE FROM t WHERE a > 1;
+INSERT INTO t(rowid, a) VALUES(-9223372036854775808, 0);
+DELETE FROM t WHERE a = 1;
+INSERT INTO t(a) VALUES('next');
+SELECT rowid, a FROM t;
+DELETE FROM t;
+INSERT INTO t(a) VALUES('first');
+BEGIN;
+DELETE FROM t;
+INSERT INTO t(rowid, a) VALUES(-7, 'explicit');
+INSERT INTO t(a) VALUES('after');
+SELECT rowid, a, last_insert_rowid() FROM t;
+ROLLBACK;
+INSERT INTO t(a) VALUES('second');
+UPDATE t SET rowid = 'abc' WHERE a = 'first';
+UPDATE t SET rowid = NULL WHERE a = 'first';
+UPDATE t SET rowid = 8.5 WHERE a = 'first';
+UPDATE t SET rowid = '7' WHERE a = 'first';
+UPDATE t SET rowid = 9.0 WHERE a = 'second';
+UPDATE t SET rowid = 9 WHERE a = 'first';
+SELECT rowid, a FROM t;
+INSERT INTO n VALUES('abc', NULL);
+INSERT INTO n VALUES(1, 2);
+UPDATE n SET id = 'x', b = NULL;
+UPDATE n SET id = 3, b = NULL;
+UPDATE n SET rowid = NULL;
+UPDATE n SET rowid = 'x';
+UPDATE n SET rowid = 5.5;
+UPDATE n SET rowid = '6';
+UPDATE n SET _rowid_ = id + 1, b = 3;
+INSERT OR IGNORE INTO n VALUES('x', 1);
+INSERT OR IGNORE INTO n VALUES(9, NULL);
+SELECT rowid, * FROM n;
