@@ -467,7 +467,8 @@ static void finish_key(lsm_parser *ps) {
     s->column[s->key[i].column].key_pos = i;
     s->column[s->key[i].column].not_null = true;
   }
-  if (s->nkey == 1) return;
+  /* SQLite takes a declared key to be unique by the column's own collation. */
+  if (s->nkey == 1 && s->key[0].collation == s->column[s->key[0].column].collation) return;
   size_t n = strlen("lsm_key");
   s->key_column = lsm_parser_alloc(ps, n + (size_t)s->ncolumn + 1);
   if (s->key_column == NULL) return;

@@ -95,7 +95,8 @@ typedef struct lsm_schema {
   int nkey;          /* 0 for rowids */
   int nstored;       /* columns whose values are in the row */
   char *key_column;  /* name of the hidden last column (number ncolumn) that is
-                     ** the encoded key of a composite key; NULL: there is none */
+                     ** the encoded key of a composite key, or of one by another
+                     ** collation than its column's; NULL: there is none */
   lsm_index *index;
   int nindex;
   lsm_table_options opt;
