@@ -361,6 +361,7 @@ static void parse_table_constraint(lsm_parser *ps) {
   if (lsm_parser_accept_word(ps, "PRIMARY")) {
     expect_word(ps, "KEY");
     declare_primary_key(ps);
+    s->key_rank = s->nindex;
     ps->pk = parse_parts(ps, &ps->npk);
     parse_conflict(ps, "PRIMARY KEY");
   } else if (lsm_parser_accept_word(ps, "UNIQUE")) {
@@ -476,34 +477,79 @@ static void finish_key(lsm_parser *ps) {
   while (lsm_schema_find_column(s, s->key_column) >= 0) s->key_column[n++] = '_';
 }
 
-/* A UNIQUE that repeats the primary key needs no index. */
-static bool repeats_key(const lsm_schema *s, const lsm_index *x) {
-  if (!x->unique) return false;
-  if (s->alias_column >= 0) return x->npart == 1 && x->part[0].column == s->alias_column;
-  if (s->nkey == 0 || x->npart != s->nkey) return false;
-  for (int i = 0; i < x->npart; i++) {
-    if (!has_part(s->key, s->nkey, &x->part[i])) return false;
+static bool same_parts(const lsm_key_part *a, int na, const lsm_key_part *b, int nb) {
+  if (na != nb) return false;
+  for (int i = 0; i < na; i++) {
+    if (a[i].column != b[i].column || a[i].collation != b[i].collation) return false;
   }
   return true;
 }
 
-static void finish_indexes(lsm_parser *ps) {
-  lsm_schema *s = ps->schema;
-  for (int i = 0; i < s->ncolumn && ps->rc == SQLITE_OK; i++) {
+/* A UNIQUE that repeats the primary key, or one before it, needs no index. */
+static bool repeats(const lsm_schema *s, const lsm_index *x) {
+  if (!x->unique) return false;
+  if (s->alias_column >= 0 && x->npart == 1 && x->part[0].column == s->alias_column) return true;
+  if (same_parts(s->key, s->nkey, x->part, x->npart)) return true;
+  for (int i = 0; i < s->nindex; i++) { /* those kept so far */
+    const lsm_index *y = &s->index[i];
+    if (y->unique && same_parts(y->part, y->npart, x->part, x->npart)) return true;
+  }
+  return false;
+}
+
+/* A column's UNIQUE comes before those of the table. */
+static void add_column_indexes(lsm_parser *ps) {
+  for (int i = 0; i < ps->schema->ncolumn && ps->rc == SQLITE_OK; i++) {
+    if (ps->pk_of_column && ps->pk_column == i) ps->schema->key_rank = ps->schema->nindex;
     if (ps->extra[i].unique) add_index(ps, NULL, true, part_of_column(ps, i, false), 1);
   }
+}
+
+/* What an entry's key is made of, and how to read it. */
+static void finish_entry(lsm_parser *ps, lsm_index *x) {
+  const lsm_schema *s = ps->schema;
+  int nkey = s->kind == LSM_KEY_COLUMNS ? s->nkey : 1;
+  size_t ncolumn = (size_t)s->ncolumn;
+  x->nall = x->npart + nkey;
+  x->all = lsm_parser_alloc(ps, (size_t)x->nall * sizeof *x->all);
+  x->entry = lsm_parser_alloc(ps, sizeof *x->entry);
+  lsm_column *column = lsm_parser_alloc(ps, ncolumn * sizeof *column);
+  if (column == NULL) return;
+  memcpy(x->all, x->part, (size_t)x->npart * sizeof *x->all);
+  if (s->kind == LSM_KEY_COLUMNS) {
+    memcpy(x->all + x->npart, s->key, (size_t)nkey * sizeof *x->all);
+  } else {
+    x->all[x->npart] = (lsm_key_part){s->alias_column, LSM_AFF_INTEGER, LSM_COLL_BINARY, false};
+  }
+  memcpy(column, s->column, ncolumn * sizeof *column);
+  for (size_t i = 0; i < ncolumn; i++) column[i].key_pos = column[i].stored_pos = -1;
+  for (int i = x->npart - 1; i >= 0; i--) column[x->part[i].column].key_pos = i;
+  x->entry->table = s->table;
+  x->entry->column = column;
+  x->entry->ncolumn = s->ncolumn;
+  x->entry->kind = LSM_KEY_COLUMNS;
+  x->entry->alias_column = -1;
+  x->entry->key = x->part;
+  x->entry->nkey = x->npart;
+}
+
+static void finish_indexes(lsm_parser *ps) {
+  lsm_schema *s = ps->schema;
   if (ps->rc != SQLITE_OK) return;
-  int kept = 0;
-  for (int i = 0; i < s->nindex; i++) {
-    if (!repeats_key(s, &s->index[i])) s->index[kept++] = s->index[i];
+  int kept = 0, n = s->nindex, rank = s->key_rank;
+  for (int i = 0; i < n; i++) {
+    s->nindex = kept;
+    bool drop = repeats(s, &s->index[i]);
+    if (drop && i < rank) s->key_rank--;
+    if (!drop) s->index[kept++] = s->index[i];
   }
   s->nindex = kept;
+  for (int i = 0; i < kept && ps->rc == SQLITE_OK; i++) finish_entry(ps, &s->index[i]);
 }
 
 static void finish(lsm_parser *ps) {
   lsm_schema *s = ps->schema;
   finish_key(ps);
-  finish_indexes(ps);
   finish_defaults(ps);
   s->affinity = lsm_parser_alloc(ps, (size_t)s->ncolumn * sizeof *s->affinity);
   if (s->affinity == NULL) return;
@@ -512,6 +558,7 @@ static void finish(lsm_parser *ps) {
     s->affinity[i] = col->affinity;
     col->stored_pos = col->key_pos >= 0 ? -1 : s->nstored++;
   }
+  finish_indexes(ps);
 }
 
 /*------------------------------------------------------------------ passes */
@@ -568,6 +615,7 @@ static void parse_all(lsm_parser *ps, int argc, const char *const *argv) {
   s->opt.ttl_column = -1;
   if (only_options(argc, argv)) parse_args(ps, 2, kv, true);
   parse_args(ps, argc, argv, true);
+  add_column_indexes(ps);
   parse_args(ps, argc, argv, false);
   if (ps->rc == SQLITE_OK && s->ncolumn == 0) {
     lsm_parser_fail(ps, "table \"%s\" has no columns", s->table);

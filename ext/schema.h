@@ -40,12 +40,17 @@ typedef enum lsm_key_kind {
   LSM_KEY_COLUMNS       /* any other PRIMARY KEY: the key is those columns */
 } lsm_key_kind;
 
-/* UNIQUE (...) or INDEX name (...). */
+/* UNIQUE (...) or INDEX name (...). An entry's key is the columns of "all": the
+** index's own, then the row's key (a rowid as an INTEGER column, -1 when it is
+** hidden). */
 typedef struct lsm_index {
   char *name; /* NULL: UNIQUE without a name */
   bool unique;
   lsm_key_part *part;
   int npart;
+  lsm_key_part *all; /* begins with part */
+  int nall;
+  struct lsm_schema *entry; /* the table's columns with part for a key, to decode with */
 } lsm_index;
 
 typedef enum lsm_sync_option {
@@ -97,8 +102,9 @@ typedef struct lsm_schema {
   char *key_column;  /* name of the hidden last column (number ncolumn) that is
                      ** the encoded key of a composite key, or of one by another
                      ** collation than its column's; NULL: there is none */
-  lsm_index *index;
+  lsm_index *index; /* in the order of the definition, columns' UNIQUE first */
   int nindex;
+  int key_rank;     /* how many of them stand before the PRIMARY KEY */
   lsm_table_options opt;
   struct lsm_chunk *chunks; /* all memory; private */
 } lsm_schema;

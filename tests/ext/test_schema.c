@@ -257,17 +257,27 @@ START_TEST(test_indexes) {
                         "a UNIQUE COLLATE NOCASE|b|CONSTRAINT u UNIQUE(b,a DESC)|"
                         "INDEX [by b] (b COLLATE RTRIM, a)|PRIMARY KEY(b)|UNIQUE(b)");
   ck_assert_int_eq(s->nindex, 3); /* UNIQUE(b) is the key itself */
-  ck_assert_str_eq(s->index[0].name, "u");
-  ck_assert(s->index[0].unique && s->index[0].part[1].desc);
-  ck_assert_int_eq(s->index[0].part[1].collation, LSM_COLL_NOCASE);
-  ck_assert_str_eq(s->index[1].name, "by b");
-  ck_assert(!s->index[1].unique);
-  ck_assert_int_eq(s->index[1].npart, 2);
-  ck_assert_int_eq(s->index[1].part[0].column, 1);
-  ck_assert_int_eq(s->index[1].part[0].collation, LSM_COLL_RTRIM);
-  ck_assert_ptr_null(s->index[2].name);
-  ck_assert_int_eq(s->index[2].part[0].column, 0);
-  ck_assert_int_eq(s->index[2].part[0].collation, LSM_COLL_NOCASE);
+  ck_assert_ptr_null(s->index[0].name);
+  ck_assert_int_eq(s->index[0].part[0].column, 0);
+  ck_assert_int_eq(s->index[0].part[0].collation, LSM_COLL_NOCASE);
+  ck_assert_int_eq(s->index[0].nall, 2);
+  ck_assert_int_eq(s->index[0].all[1].column, 1);
+  ck_assert_str_eq(s->index[1].name, "u");
+  ck_assert(s->index[1].unique && s->index[1].part[1].desc);
+  ck_assert_int_eq(s->index[1].part[1].collation, LSM_COLL_NOCASE);
+  ck_assert_int_eq(s->index[1].entry->column[0].key_pos, 1);
+  ck_assert_str_eq(s->index[2].name, "by b");
+  ck_assert(!s->index[2].unique);
+  ck_assert_int_eq(s->index[2].npart, 2);
+  ck_assert_int_eq(s->index[2].part[0].column, 1);
+  ck_assert_int_eq(s->index[2].part[0].collation, LSM_COLL_RTRIM);
+  ck_assert_int_eq(s->key_rank, 3);
+  lsm_schema_free(s);
+  /* the second order of a key's columns is an index; the same twice is one */
+  s = parse(db, "a|b|UNIQUE(b,a)|UNIQUE(b,a DESC)|PRIMARY KEY(a,b)|UNIQUE(a,b)|INDEX x(b,a)");
+  ck_assert_int_eq(s->nindex, 2);
+  ck_assert_int_eq(s->key_rank, 1);
+  ck_assert_str_eq(s->index[1].name, "x");
   lsm_schema_free(s);
   s = parse(db, "id INTEGER PRIMARY KEY UNIQUE|b|UNIQUE(id)");
   ck_assert_int_eq(s->nindex, 0);
