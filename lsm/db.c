@@ -56,21 +56,24 @@ lsm_rc lsm_remove_file(lsm_db *db, lsm_filetype type, uint64_t number) {
 /* What was read on open may be in the system's memory only: whoever wrote it
 ** can have been killed before the sync. Nothing may follow from it, no file be
 ** removed and no commit be promised, before it is durable. */
+static lsm_rc settle(lsm_db *db) {
+  if (db->settled) return LSM_OK;
+  lsm_buf path = {0};
+  lsm_file *f = NULL;
+  lsm_rc rc = lsm_filename(&path, db->dir, LSM_FILE_MANIFEST, db->manifest_number);
+  if (rc == LSM_OK) rc = db->env->open(db->env, (const char *)path.data, LSM_OPEN_WRITE, &f);
+  if (rc == LSM_OK) rc = lsm_file_sync(f);
+  if (rc == LSM_OK) rc = db->env->sync_dir(db->env, db->dir); /* CURRENT */
+  if (rc == LSM_OK) rc = lsm_sync_parent(db->env, db->dir);
+  lsm_file_close(f);
+  lsm_buf_fini(&path);
+  db->settled = rc == LSM_OK;
+  return rc;
+}
+
 lsm_rc lsm_db_settle(lsm_db *db) {
-  lsm_rc rc = LSM_OK;
   lsm_mutex_lock(&db->manifest_mu);
-  if (!db->settled) {
-    lsm_buf path = {0};
-    lsm_file *f = NULL;
-    rc = lsm_filename(&path, db->dir, LSM_FILE_MANIFEST, db->manifest_number);
-    if (rc == LSM_OK) rc = db->env->open(db->env, (const char *)path.data, LSM_OPEN_WRITE, &f);
-    if (rc == LSM_OK) rc = lsm_file_sync(f);
-    if (rc == LSM_OK) rc = db->env->sync_dir(db->env, db->dir); /* CURRENT */
-    if (rc == LSM_OK) rc = lsm_sync_parent(db->env, db->dir);
-    lsm_file_close(f);
-    lsm_buf_fini(&path);
-    db->settled = rc == LSM_OK;
-  }
+  lsm_rc rc = settle(db);
   lsm_mutex_unlock(&db->manifest_mu);
   return rc;
 }
@@ -118,7 +121,9 @@ static lsm_rc replace_manifest(lsm_db *db, lsm_version *next, const lsm_edit *e)
   st.next_keyspace = e->next_keyspace;
   st.last_txid = e->last_txid;
   lsm_manifest *m = NULL;
-  lsm_rc rc = lsm_manifest_create(db->env, db->dir, number, &st, &m);
+  lsm_rc rc = settle(db);
+  if (rc != LSM_OK) return rc;
+  rc = lsm_manifest_create(db->env, db->dir, number, &st, &m);
   uint64_t old = db->manifest_number;
   lsm_manifest_close(db->manifest);
   db->manifest = m;
@@ -127,7 +132,6 @@ static lsm_rc replace_manifest(lsm_db *db, lsm_version *next, const lsm_edit *e)
     return rc;
   }
   db->manifest_number = number;
-  db->settled = true;
   LSM_COUNT(db, manifest_bytes, lsm_manifest_size(m));
   if (old != 0) (void)lsm_remove_file(db, LSM_FILE_MANIFEST, old); /* else found on open */
   return LSM_OK;
@@ -346,6 +350,7 @@ lsm_rc lsm_sync_parent(lsm_env *env, const char *dir) {
                             : lsm_buf_append(&parent, dir, n);
   if (rc == LSM_OK && n > 0) rc = lsm_buf_put_u8(&parent, 0);
   if (rc == LSM_OK) rc = env->sync_dir(env, (const char *)parent.data);
+  if (rc == LSM_CANTOPEN) rc = LSM_OK; /* it may not be read: the system will have to do */
   lsm_buf_fini(&parent);
   return rc;
 }

@@ -25,7 +25,7 @@ static struct {
   uint32_t ids[KEYSPACES];
   int txns;     /* length of the load */
   lsm_rc rc;    /* that injected failures have */
-  bool verbose; /* a campaign by hand */
+  int verbose;  /* a campaign by hand */
 } fx;
 
 /*--------------------------------------------------------------- the load */
@@ -99,7 +99,7 @@ static lsm_sync sync_of(int i) {
 static void setup(void) {
   memset(&fx, 0, sizeof(fx));
   fx.txns = TXNS;
-  fx.verbose = getenv("LSM_TEST_STRIDE") != NULL;
+  fx.verbose = (int)store_param("LSM_TEST_VERBOSE", getenv("LSM_TEST_STRIDE") != NULL);
   fx.opt = store_options(6u << 10);
   for (int k = 0; k < KEYSPACES; k++) fx.states[0][k] = model_new();
   for (int i = 1; i <= TXNS; i++) {
@@ -304,7 +304,7 @@ START_TEST(test_failed_calls) {
   uint64_t stride = store_param("LSM_TEST_STRIDE", 97), n = store_param("LSM_TEST_FROM", 1);
   if (n == 1) n += stride == 1 ? 0 : (uint64_t)_i * 5; /* not the same ones each time */
   for (; run_fault(f, n); n += stride) {
-    if (fx.verbose && n % 50 == 0) fprintf(stderr, "%s: %d\n", f->name, (int)n);
+    if (fx.verbose && n % (fx.verbose > 1 ? 1 : 50) == 0) fprintf(stderr, "%s: %d\n", f->name, (int)n);
   }
   ck_assert_uint_gt(n, 60);
 }
