@@ -57,9 +57,16 @@ static void there_and_back(lsm_slice raw) {
     FUZZ_CHECK(memcmp(back, raw.data, size) == 0);
     check_against_zlib(z, back, size);
     FUZZ_CHECK(lsm_decompress(z, back, size - 1, "block", 0) == LSM_CORRUPT);
-    uint8_t *cut = fuzz_copy(lsm_slice_of(z.data, z.size - 1));
+    /* A byte less, a byte more. */
+    uint8_t *cut = fuzz_copy(lsm_slice_of(z.data, z.size - 1)), *more = malloc(z.size + 1);
+    FUZZ_CHECK(more != NULL);
+    memcpy(more, z.data, z.size);
+    more[z.size] = 0;
     FUZZ_CHECK(lsm_decompress(lsm_slice_of(cut, z.size - 1), back, size, "block", 0) ==
                LSM_CORRUPT);
+    FUZZ_CHECK(lsm_decompress(lsm_slice_of(more, z.size + 1), back, size, "block", 0) ==
+               LSM_CORRUPT);
+    free(more);
     free(cut);
     free(back);
   }

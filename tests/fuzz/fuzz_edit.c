@@ -12,6 +12,42 @@ static void no_garbage(void *arg, uint64_t number) {
   (void)number;
 }
 
+static bool same_file(const lsm_filemeta *a, const lsm_filemeta *b) {
+  return a->number == b->number && a->keyspace == b->keyspace && a->level == b->level &&
+         a->run == b->run && a->size == b->size && a->entries == b->entries &&
+         a->tombstones == b->tombstones && a->ranges == b->ranges && a->raw_bytes == b->raw_bytes &&
+         a->largest_open == b->largest_open && lsm_slice_eq(a->smallest, b->smallest) &&
+         lsm_slice_eq(a->largest, b->largest);
+}
+
+static bool same_keyspace(const lsm_edit_keyspace *a, const lsm_edit_keyspace *b) {
+  return a->id == b->id && a->drop == b->drop && a->opt.compaction == b->opt.compaction &&
+         a->opt.compression == b->opt.compression && a->opt.block_size == b->opt.block_size &&
+         a->opt.bloom_bits == b->opt.bloom_bits;
+}
+
+static void check_same(const lsm_edit *a, const lsm_edit *b) {
+  FUZZ_CHECK(a->has_next_file == b->has_next_file && a->next_file == b->next_file);
+  FUZZ_CHECK(a->has_log == b->has_log && a->log == b->log);
+  FUZZ_CHECK(a->has_next_keyspace == b->has_next_keyspace);
+  FUZZ_CHECK(a->next_keyspace == b->next_keyspace);
+  FUZZ_CHECK(a->has_last_txid == b->has_last_txid && a->last_txid == b->last_txid);
+  FUZZ_CHECK(a->nkeyspaces == b->nkeyspaces && a->nadded == b->nadded);
+  FUZZ_CHECK(a->nremoved == b->nremoved && a->npointers == b->npointers);
+  for (size_t i = 0; i < a->nkeyspaces; i++)
+    FUZZ_CHECK(same_keyspace(&a->keyspaces[i], &b->keyspaces[i]));
+  for (size_t i = 0; i < a->nadded; i++) FUZZ_CHECK(same_file(a->added[i].file, b->added[i].file));
+  for (size_t i = 0; i < a->nremoved; i++) {
+    const lsm_edit_file *x = &a->removed[i], *y = &b->removed[i];
+    FUZZ_CHECK(x->keyspace == y->keyspace && x->level == y->level && x->number == y->number);
+  }
+  for (size_t i = 0; i < a->npointers; i++) {
+    const lsm_edit_pointer *x = &a->pointers[i], *y = &b->pointers[i];
+    FUZZ_CHECK(x->keyspace == y->keyspace && x->level == y->level);
+    FUZZ_CHECK(lsm_slice_eq(lsm_buf_slice(&x->key), lsm_buf_slice(&y->key)));
+  }
+}
+
 /* v with the edit in BYTES, which is sound, applied; NULL: it does not fit. */
 static lsm_version *apply(lsm_version *v, lsm_slice bytes) {
   lsm_edit e;
@@ -61,6 +97,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     FUZZ_CHECK(a.size <= size);
     uint8_t *bytes = fuzz_copy(lsm_buf_slice(&a));
     FUZZ_OK(lsm_edit_decode(lsm_slice_of(bytes, a.size), "edit", 0, &again));
+    check_same(&e, &again);
     FUZZ_OK(lsm_edit_encode(&again, &b));
     FUZZ_CHECK(lsm_slice_eq(lsm_buf_slice(&a), lsm_buf_slice(&b)));
     check_version(lsm_buf_slice(&a));

@@ -174,6 +174,8 @@ void fuzz_seeds(fuzz_add *add, void *arg) {
       "a NOT NULL DEFAULT (x'00ff')|b NOT NULL DEFAULT TRUE|c NOT NULL DEFAULT 0x10",
       "a|b|PRIMARY KEY(a)|UNIQUE(b, a)|INDEX by_b (b DESC)",
       "a UNIQUE|path=x|compaction=tiered|compression=none|memtable_size=64MB|cache_size=1GB",
+      "a my hidden|b 'x hidden y'|c TEXT HIDDEN",
+      "a hidden",
       "a|t INTEGER|block_size=8192|bloom_bits=0|sync=normal|ttl='7 days'|ttl_column=t"};
   for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
     char text[200];

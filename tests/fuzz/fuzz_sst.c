@@ -287,5 +287,6 @@ void fuzz_seeds(fuzz_add *add, void *arg) {
   add_table(add, arg, 1, false, false, 10);
   add_table(add, arg, 0, true, false, 0);
   add_table(add, arg, 12, true, false, 10);
+  add_table(add, arg, 8, false, false, 0);
   add_table(add, arg, 40, false, true, 0);
 }
