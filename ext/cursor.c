@@ -12,6 +12,7 @@
 ** walks the keys whose text begins as a number can; SQLite drops what does not
 ** fit. Those are few or none where keys are not texts of digits. */
 #include "rowenc.h"
+#include "rowsort.h"
 #include "vtab.h"
 
 #define MAX_RANGES 2
@@ -25,6 +26,10 @@ typedef struct cursor {
   bool reverse;
   bool eof;
   bool point;      /* one row, looked up: in value */
+  bool by_rest, sorted; /* the order is made here; it is: the rows are in rest */
+  int loose_pos;   /* the key column that a number equals loosely */
+  double loose;    /* that number */
+  lsm_rowsort rest;
   lsm_cursor *cur; /* in ranges[at] */
   lsm_buf key, value;
   lsm_row row;
@@ -75,6 +80,8 @@ static void end_scan(cursor *c) {
   c->cur = NULL;
   lsm_snapshot_release(c->snap);
   c->snap = NULL;
+  lsm_rowsort_clear(&c->rest);
+  c->sorted = false;
   c->eof = true;
 }
 
@@ -106,14 +113,13 @@ typedef enum fit {
 } fit;
 
 /* Loads one value as its column compares it. */
-static lsm_rc load_value(cursor *c, sqlite3_value *arg, lsm_affinity column, bool literal, int n,
-                         fit *how) {
+static lsm_rc load_value(cursor *c, sqlite3_value *arg, lsm_affinity column, int n, fit *how) {
   lsm_affinity aff = column;
   int type = sqlite3_value_type(arg);
   bool number = type == SQLITE_INTEGER || type == SQLITE_FLOAT;
   *how = FIT_EXACT;
   if (column == LSM_AFF_BLOB || column == LSM_AFF_TEXT) {
-    if (number && !literal) *how = FIT_LOOSE;
+    if (number) *how = FIT_LOOSE;
   } else {
     aff = LSM_AFF_NUMERIC;
   }
@@ -152,45 +158,49 @@ static void order_ranges(cursor *c) {
   }
 }
 
+/* Ranges for a number that column POS is to equal, loosely. What follows the
+** column cannot be used. */
+static lsm_rc loose_ranges(cursor *c, const lsm_scan_plan *p, int pos, sqlite3_value *arg) {
+  const lsm_schema *s = table_of(c)->schema;
+  const lsm_value *v = &c->eq[pos];
+  lsm_key_bound same = {v, false};
+  c->point = false;
+  c->by_rest = p->by_rest;
+  c->loose_pos = pos;
+  c->loose = sqlite3_value_double(arg);
+  c->nranges = 1;
+  lsm_rc rc = number_like(c, s->key, pos, &c->ranges[0]);
+  /* The texts of all numbers but Inf are in there. */
+  bool there = v->type == SQLITE_TEXT && v->u.s.size > 0 && v->u.s.data[0] <= '9';
+  if (rc != LSM_OK || there) return rc;
+  c->nranges = 2;
+  return lsm_key_range_of(&c->ranges[1], s->key, c->eq, pos, same, same);
+}
+
 /* Ranges of a table with a PRIMARY KEY of columns. */
 static lsm_rc column_ranges(cursor *c, const lsm_scan_plan *p, sqlite3_value **argv) {
   const lsm_schema *s = table_of(c)->schema;
   lsm_key_bound lower = {NULL, p->lower_strict}, upper = {NULL, p->upper_strict};
   lsm_rc rc = LSM_OK;
   fit how = FIT_EXACT;
-  int neq = 0, n = 0;
   bool also_text = false;
-  while (rc == LSM_OK && neq < p->neq && how == FIT_EXACT) {
-    rc = load_value(c, argv[neq], s->key[neq].affinity, (p->literal >> neq & 1) != 0, neq, &how);
-    if (rc == LSM_OK && c->eq[neq].type == SQLITE_NULL) return LSM_OK; /* = NULL: no rows */
-    neq++;
+  int neq = 0;
+  for (; neq < p->neq; neq++) {
+    rc = load_value(c, argv[neq], s->key[neq].affinity, neq, &how);
+    if (rc != LSM_OK) return rc;
+    if (c->eq[neq].type == SQLITE_NULL) return LSM_OK; /* = NULL: no rows */
+    if (how == FIT_LOOSE) return loose_ranges(c, p, neq, argv[neq]);
   }
-  if (rc != LSM_OK) return rc;
-  if (how == FIT_LOOSE) { /* what follows this column cannot be used */
-    neq--;
-    c->point = false;
-    also_text = true;
-    lower.value = upper.value = &c->eq[neq];
-    lower.strict = upper.strict = false;
-    if (s->key[neq].affinity == LSM_AFF_TEXT) {
-      rc = number_like(c, s->key, neq, &c->ranges[0]);
-      c->nranges = 1;
-      return rc;
-    }
-  } else {
-    n = p->neq;
-    for (int end = 0; end < 2 && rc == LSM_OK; end++) {
-      if (end == 0 ? !p->has_lower : !p->has_upper) continue;
-      bool literal = n < 16 && (p->literal >> n & 1) != 0;
-      rc = load_value(c, argv[n], s->key[neq].affinity, literal, n, &how);
-      if (rc != LSM_OK) break;
-      bool loose_text = how == FIT_LOOSE && s->key[neq].affinity == LSM_AFF_TEXT;
-      if (how == FIT_LOOSE && end == 1) also_text = true;
-      if (!loose_text) (end == 0 ? &lower : &upper)->value = &c->eq[n];
-      n++;
-    }
+  for (int end = 0, n = neq; end < 2; end++) {
+    if (end == 0 ? !p->has_lower : !p->has_upper) continue;
+    rc = load_value(c, argv[n], s->key[neq].affinity, n, &how);
+    if (rc != LSM_OK) return rc;
+    bool loose_text = how == FIT_LOOSE && s->key[neq].affinity == LSM_AFF_TEXT;
+    if (how == FIT_LOOSE && end == 1) also_text = true;
+    if (!loose_text) (end == 0 ? &lower : &upper)->value = &c->eq[n];
+    n++;
   }
-  if (rc == LSM_OK) rc = lsm_key_range_of(&c->ranges[0], s->key, c->eq, neq, lower, upper);
+  rc = lsm_key_range_of(&c->ranges[0], s->key, c->eq, neq, lower, upper);
   c->nranges = 1;
   /* A range without upper bound, or with a text for one, has the texts in it. */
   also_text = also_text && upper.value != NULL && is_number(upper.value);
@@ -208,16 +218,16 @@ static lsm_rc rowid_ranges(cursor *c, const lsm_scan_plan *p, sqlite3_value **ar
   fit how;
   int n = 0;
   if (p->neq > 0) {
-    rc = load_value(c, argv[0], LSM_AFF_INTEGER, true, 0, &how);
+    rc = load_value(c, argv[0], LSM_AFF_INTEGER, 0, &how);
     lower.value = upper.value = &c->eq[0];
     lower.strict = upper.strict = false;
   }
   if (rc == LSM_OK && p->has_lower) {
-    rc = load_value(c, argv[n], LSM_AFF_INTEGER, true, n, &how);
+    rc = load_value(c, argv[n], LSM_AFF_INTEGER, n, &how);
     lower.value = &c->eq[n++];
   }
   if (rc == LSM_OK && p->has_upper) {
-    rc = load_value(c, argv[n], LSM_AFF_INTEGER, true, n, &how);
+    rc = load_value(c, argv[n], LSM_AFF_INTEGER, n, &how);
     upper.value = &c->eq[n];
   }
   if (rc == LSM_OK) rc = lsm_key_range_of_rowids(&c->ranges[0], lower, upper);
@@ -227,23 +237,80 @@ static lsm_rc rowid_ranges(cursor *c, const lsm_scan_plan *p, sqlite3_value **ar
 
 /*------------------------------------------------------------------ moves */
 
-/* Points the row at where the walk stands; goes on to the next range when
-** this one is done. */
-static lsm_rc settle(cursor *c) {
+/* Goes on to the next range when this one is done; no cursor: all are. */
+static lsm_rc find_row(cursor *c) {
   lsm_rc rc = LSM_OK;
   while (rc == LSM_OK && (c->cur == NULL || !lsm_cursor_valid(c->cur))) {
     lsm_cursor_close(c->cur);
     c->cur = NULL;
-    if (++c->at >= c->nranges) {
-      end_scan(c);
-      return LSM_OK;
-    }
+    if (++c->at >= c->nranges) return LSM_OK;
     const lsm_key_range *r = &c->ranges[c->at];
     rc = lsm_cursor_open(c->snap, table_of(c)->keyspace, lsm_key_range_lower(r),
                          lsm_key_range_upper(r), &c->cur);
     if (rc == LSM_OK) rc = c->reverse ? lsm_cursor_last(c->cur) : lsm_cursor_first(c->cur);
   }
-  if (rc == LSM_OK) lsm_row_point(&c->row, lsm_cursor_key(c->cur), lsm_cursor_value(c->cur));
+  return rc;
+}
+
+static lsm_rc step(cursor *c) {
+  lsm_rc rc = c->reverse ? lsm_cursor_prev(c->cur) : lsm_cursor_next(c->cur);
+  return rc == LSM_OK ? find_row(c) : rc;
+}
+
+/* Points the row at where the walk stands. */
+static void show_row(cursor *c) {
+  if (c->cur == NULL) {
+    end_scan(c);
+  } else {
+    lsm_row_point(&c->row, lsm_cursor_key(c->cur), lsm_cursor_value(c->cur));
+  }
+}
+
+/* Takes the row into rest if its column can equal the number that is sought;
+** those are few. */
+static lsm_rc put_aside(cursor *c, int neq) {
+  const lsm_schema *s = table_of(c)->schema;
+  lsm_slice key = lsm_cursor_key(c->cur), left = key;
+  lsm_value v = lsm_value_null();
+  bool may = true;
+  lsm_rc rc = LSM_OK;
+  for (int i = 0; i < neq && rc == LSM_OK; i++) {
+    if (i != c->loose_pos) {
+      rc = lsm_key_skip(&left, &s->key[i]);
+    } else if ((rc = lsm_key_get(&left, &s->key[i], &v, &c->key)) == LSM_OK) {
+      may = v.type != SQLITE_TEXT || lsm_text_may_equal(v.u.s, c->loose);
+    }
+  }
+  if (rc != LSM_OK || !may) return rc;
+  return lsm_rowsort_add(&c->rest, key, lsm_cursor_value(c->cur), key.size - left.size);
+}
+
+static void show_sorted(cursor *c) {
+  lsm_slice key, value;
+  if (lsm_rowsort_next(&c->rest, &key, &value)) {
+    lsm_row_point(&c->row, key, value);
+  } else {
+    end_scan(c);
+  }
+}
+
+/* The walk's rows, in the order of what follows the first NEQ columns. */
+static lsm_rc sort_rows(cursor *c, int neq) {
+  lsm_rc rc = find_row(c);
+  while (rc == LSM_OK && c->cur != NULL) {
+    rc = put_aside(c, neq);
+    if (rc == LSM_OK) rc = step(c);
+  }
+  if (rc != LSM_OK) return rc;
+  lsm_rowsort_sort(&c->rest, c->reverse);
+  c->sorted = true;
+  show_sorted(c);
+  return LSM_OK;
+}
+
+static lsm_rc walk(cursor *c) {
+  lsm_rc rc = find_row(c);
+  if (rc == LSM_OK) show_row(c);
   return rc;
 }
 
@@ -271,6 +338,7 @@ int lsm_vtab_filter(sqlite3_vtab_cursor *cur, int idx_num, const char *idx_str, 
   c->at = -1;
   c->reverse = p.reverse;
   c->point = p.unique;
+  c->by_rest = false;
   lsm_rc rc = v->schema->kind == LSM_KEY_COLUMNS ? column_ranges(c, &p, argv)
                                                  : rowid_ranges(c, &p, argv);
   if (rc != LSM_OK) return lsm_vtab_fail(cur->pVtab, rc);
@@ -278,7 +346,7 @@ int lsm_vtab_filter(sqlite3_vtab_cursor *cur, int idx_num, const char *idx_str, 
   if (c->nranges == 0) return SQLITE_OK;
   rc = lsm_conn_snapshot(c->cs, &c->snap);
   c->eof = false;
-  if (rc == LSM_OK) rc = c->point ? look_up(c) : settle(c);
+  if (rc == LSM_OK) rc = c->point ? look_up(c) : c->by_rest ? sort_rows(c, p.neq) : walk(c);
   if (rc != LSM_OK) end_scan(c);
   return lsm_vtab_fail(cur->pVtab, rc);
 }
@@ -289,8 +357,12 @@ int lsm_vtab_next(sqlite3_vtab_cursor *cur) {
     end_scan(c);
     return SQLITE_OK;
   }
-  lsm_rc rc = c->reverse ? lsm_cursor_prev(c->cur) : lsm_cursor_next(c->cur);
-  if (rc == LSM_OK) rc = settle(c);
+  if (c->sorted) {
+    show_sorted(c);
+    return SQLITE_OK;
+  }
+  lsm_rc rc = step(c);
+  if (rc == LSM_OK) show_row(c);
   if (rc != LSM_OK) end_scan(c);
   return lsm_vtab_fail(cur->pVtab, rc);
 }

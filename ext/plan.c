@@ -11,7 +11,6 @@
 
 #define NO_TERM (-1)
 #define MAX_EQ 127
-#define MAX_LITERAL 16 /* bits of idxNum for them */
 
 /* Cost of going to a place, in rows read one after another. */
 #define SEEK_COST 20.0
@@ -24,7 +23,7 @@ enum {
   BIT_UPPER_STRICT = 1 << 10,
   BIT_REVERSE = 1 << 11,
   BIT_UNIQUE = 1 << 12,
-  SHIFT_LITERAL = 13
+  BIT_BY_REST = 1 << 13
 };
 
 lsm_scan_plan lsm_plan_unpack(int n) {
@@ -36,7 +35,7 @@ lsm_scan_plan lsm_plan_unpack(int n) {
   p.upper_strict = (n & BIT_UPPER_STRICT) != 0;
   p.reverse = (n & BIT_REVERSE) != 0;
   p.unique = (n & BIT_UNIQUE) != 0;
-  p.literal = ((unsigned)n >> SHIFT_LITERAL) & ((1u << MAX_LITERAL) - 1);
+  p.by_rest = (n & BIT_BY_REST) != 0;
   return p;
 }
 
@@ -48,7 +47,8 @@ static int pack(const lsm_scan_plan *p) {
   if (p->upper_strict) n |= BIT_UPPER_STRICT;
   if (p->reverse) n |= BIT_REVERSE;
   if (p->unique) n |= BIT_UNIQUE;
-  return n | (int)(p->literal << SHIFT_LITERAL);
+  if (p->by_rest) n |= BIT_BY_REST;
+  return n;
 }
 
 /* A choice in the making: the plan and the terms it takes. */
@@ -58,7 +58,7 @@ typedef struct choice {
   lsm_scan_plan plan;
   int eq[MAX_EQ];
   int lower, upper;
-  bool exact; /* no equality whose other side may have an affinity we can't know */
+  int nexact; /* equalities before the first that more than one key may fulfil */
 } choice;
 
 /* Key columns; a rowid is a key of one column. */
@@ -96,45 +96,42 @@ static int find_term(const choice *c, int pos, int op1, int op2) {
   return NO_TERM;
 }
 
-/* Is the other side a literal? Those have no affinity of their own. */
-static bool is_literal(const choice *c, int term) {
+/* Is the other side a text or a blob that is known now? No affinity makes it
+** equal to more than one key; of a number that can't be said, since the answer
+** for CAST('5' AS INTEGER) is the same as for 5. */
+static bool is_text_literal(const choice *c, int term) {
 #if SQLITE_VERSION_NUMBER >= 3038000
   sqlite3_value *value = NULL;
-  if (lsm_sqlite_has(3038000)) {
-    return sqlite3_vtab_rhs_value(c->info, term, &value) == SQLITE_OK && value != NULL;
+  if (lsm_sqlite_has(3038000) &&
+      sqlite3_vtab_rhs_value(c->info, term, &value) == SQLITE_OK && value != NULL) {
+    int type = sqlite3_value_type(value);
+    return type == SQLITE_TEXT || type == SQLITE_BLOB;
   }
 #endif
   (void)c, (void)term;
   return false;
 }
 
-/* Notes whether value number N of the plan is a literal. */
-static void note_literal(choice *c, int term, int n) {
-  if (n < MAX_LITERAL && is_literal(c, term)) c->plan.literal |= 1u << n;
-}
-
-/* A numeric column turns the other side into a number whatever that was;
-** for other columns the other side's affinity counts, which only a literal
-** is known not to have. */
-static bool term_is_exact(const choice *c, int n, int pos) {
+/* Is one key at most equal to the other side? A numeric column turns it into a
+** number whatever it was; for other columns its affinity counts. */
+static bool term_is_exact(const choice *c, int term, int pos) {
   const lsm_schema *s = c->v->schema;
   if (s->kind != LSM_KEY_COLUMNS) return true;
   lsm_affinity aff = s->key[pos].affinity;
   if (aff != LSM_AFF_BLOB && aff != LSM_AFF_TEXT) return true;
-  return n < MAX_LITERAL && (c->plan.literal & (1u << n)) != 0;
+  return is_text_literal(c, term);
 }
 
 /* Takes equalities along the key, then a range. */
 static void choose_terms(choice *c) {
   int nkey = key_length(c->v->schema), n = 0;
-  c->exact = true;
+  c->nexact = 0;
   c->lower = c->upper = NO_TERM;
   while (n < nkey && n < MAX_EQ) {
     int t = find_term(c, n, SQLITE_INDEX_CONSTRAINT_EQ, SQLITE_INDEX_CONSTRAINT_IS);
     if (t == NO_TERM) break;
     c->eq[n] = t;
-    note_literal(c, t, n);
-    if (!term_is_exact(c, n, n)) c->exact = false;
+    if (c->nexact == n && term_is_exact(c, t, n)) c->nexact++;
     n++;
   }
   c->plan.neq = n;
@@ -145,32 +142,32 @@ static void choose_terms(choice *c) {
   if (c->lower != NO_TERM) {
     c->plan.has_lower = true;
     c->plan.lower_strict = c->info->aConstraint[c->lower].op == SQLITE_INDEX_CONSTRAINT_GT;
-    note_literal(c, c->lower, n++);
   }
   if (c->upper != NO_TERM) {
     c->plan.has_upper = true;
     c->plan.upper_strict = c->info->aConstraint[c->upper].op == SQLITE_INDEX_CONSTRAINT_LT;
-    note_literal(c, c->upper, n);
   }
 }
 
-/* Is column POS of the key fixed by an equality? */
-static bool is_fixed(const choice *c, int pos) { return pos < c->plan.neq; }
-
 /* Can the order asked for be had by walking the key, and which way? A column
-** that an equality fixes orders nothing and may stand anywhere. */
-static bool order_fits(const choice *c, bool *reverse) {
+** that an equality fixes orders nothing and may stand anywhere: the first NFIXED
+** are. */
+static bool walk_orders(const choice *c, int nfixed, bool *reverse) {
   const lsm_schema *s = c->v->schema;
-  int nkey = key_length(s), pos = 0;
+  int nkey = key_length(s), pos = nfixed;
   bool known = false;
   *reverse = false;
   for (int i = 0; i < c->info->nOrderBy; i++) {
     int column = c->info->aOrderBy[i].iColumn;
-    bool fixed = false;
-    for (int k = 0; k < c->plan.neq && !fixed; k++) fixed = is_key_column(s, column, k);
+    bool fixed = false, unsure = false;
+    for (int k = 0; k < nfixed && !fixed; k++) {
+      fixed = is_key_column(s, column, k);
+      unsure = fixed && k >= c->nexact;
+    }
+    if (unsure) return false;
     if (fixed) continue;
-    while (pos < nkey && is_fixed(c, pos)) pos++;
-    if (pos == nkey) return true; /* the key is complete: rows do not tie */
+    /* The key is complete: rows do not tie. */
+    if (pos == nkey) return nfixed < nkey || c->nexact == nkey;
     if (!is_key_column(s, column, pos)) return false;
     bool desc = s->kind == LSM_KEY_COLUMNS && s->key[pos].desc;
     bool back = (c->info->aOrderBy[i].desc != 0) != desc;
@@ -180,6 +177,14 @@ static bool order_fits(const choice *c, bool *reverse) {
     pos++;
   }
   return true;
+}
+
+/* An equality that several keys may fulfil leaves the order to be made, should
+** that happen: by what follows the equalities. */
+static bool order_fits(choice *c) {
+  if (walk_orders(c, c->nexact, &c->plan.reverse)) return true;
+  c->plan.by_rest = walk_orders(c, c->plan.neq, &c->plan.reverse);
+  return c->plan.by_rest;
 }
 
 /* Says which value of xFilter's argv each term gets. */
@@ -225,7 +230,7 @@ static void estimate(choice *c) {
   if (rows < 1) rows = 1;
   c->info->estimatedRows = (sqlite3_int64)rows;
   c->info->estimatedCost = SEEK_COST + rows;
-  if (c->plan.unique && c->exact) c->info->idxFlags |= SQLITE_INDEX_SCAN_UNIQUE;
+  if (c->plan.unique && c->nexact == c->plan.neq) c->info->idxFlags |= SQLITE_INDEX_SCAN_UNIQUE;
 }
 
 /* Name of a key column for people. */
@@ -264,10 +269,9 @@ int lsm_vtab_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info) {
   c.v = (lsm_vtab *)vtab;
   c.info = info;
   choose_terms(&c);
-  bool reverse;
-  if (info->nOrderBy > 0 && order_fits(&c, &reverse)) {
-    info->orderByConsumed = 1;
-    c.plan.reverse = reverse;
+  if (info->nOrderBy > 0) {
+    info->orderByConsumed = order_fits(&c);
+    if (!info->orderByConsumed) c.plan.reverse = false;
   }
   hand_out_arguments(&c);
   estimate(&c);

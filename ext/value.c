@@ -1,6 +1,8 @@
 /* value.c: affinity, order and results of single values. */
 #include "value.h"
 
+#include <math.h>
+
 #include <sqlite3ext.h>
 SQLITE_EXTENSION_INIT3
 
@@ -138,6 +140,44 @@ void lsm_value_unhold(sqlite3_value **hold, int n) {
 }
 
 /*------------------------------------------------------------------ order */
+
+/* The value of digits, nearly; moves *p past them. */
+static double read_digits(const uint8_t **p, const uint8_t *end, int *count) {
+  double r = 0;
+  for (*count = 0; *p < end && **p >= '0' && **p <= '9'; (*p)++, (*count)++) r = r * 10 + (**p - '0');
+  return r;
+}
+
+static void skip_space(const uint8_t **p, const uint8_t *end) {
+  while (*p < end && (**p == ' ' || (**p >= '\t' && **p <= '\r'))) (*p)++;
+}
+
+bool lsm_text_may_equal(lsm_slice text, double r) {
+  const uint8_t *p = text.data, *end = p + text.size;
+  int n = 0, fraction = 0;
+  if (isinf(r)) return true;
+  skip_space(&p, end);
+  bool negative = p < end && *p == '-';
+  if (p < end && (*p == '-' || *p == '+')) p++;
+  double v = read_digits(&p, end, &n), exponent = 0;
+  if (p < end && *p == '.') {
+    p++;
+    v += read_digits(&p, end, &fraction) * pow(10, -fraction);
+  }
+  if (n + fraction == 0) return false;
+  if (n + fraction > 300) return true; /* beyond what this arithmetic can tell */
+  if (p < end && (*p == 'e' || *p == 'E')) {
+    bool down = ++p < end && *p == '-';
+    if (p < end && (*p == '-' || *p == '+')) p++;
+    exponent = read_digits(&p, end, &n);
+    if (n == 0) return false;
+    v *= pow(10, down ? -exponent : exponent);
+  }
+  skip_space(&p, end);
+  if (p < end) return false;
+  if (negative) v = -v;
+  return isinf(v) || isnan(v) || fabs(v - r) <= 1e-9 * fabs(r) || (fabs(v) < 1e-290 && fabs(r) < 1e-290);
+}
 
 int lsm_int_real_cmp(int64_t i, double r) {
   if (r < -9223372036854775808.0) return 1;

@@ -76,6 +76,10 @@ void lsm_value_unhold(sqlite3_value **hold, int n); /* frees and sets to NULL */
 ** equals NULL here. */
 int lsm_value_cmp(const lsm_value *a, const lsm_value *b, lsm_collation coll);
 
+/* Might a numeric affinity turn TEXT into a number equal to R? Yes a little too
+** often, never no wrongly. */
+bool lsm_text_may_equal(lsm_slice text, double r);
+
 /* Compares an integer with a real exactly; r is not NaN. */
 int lsm_int_real_cmp(int64_t i, double r);
 

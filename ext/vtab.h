@@ -4,6 +4,7 @@
 **   plan.c    xBestIndex, and what it tells xFilter
 **   cursor.c  reading
 **   write.c   xUpdate
+**   indexed.c the same for tables with indexes
 **   vtxn.c    transactions and savepoints */
 #ifndef LSM_EXT_VTAB_H
 #define LSM_EXT_VTAB_H
@@ -11,7 +12,15 @@
 #include "catalog.h"
 #include "conn.h"
 #include "err.h"
+#include "index.h"
 #include "schema.h"
+
+/* A table's index: what it is, where its entries are. */
+typedef struct lsm_vindex {
+  const lsm_index *def;
+  uint32_t keyspace;
+  lsm_entry entry; /* indexed.c's scratch: the new row's */
+} lsm_vindex;
 
 typedef struct lsm_vtab {
   sqlite3_vtab base;
@@ -21,6 +30,8 @@ typedef struct lsm_vtab {
   char *table;     /* its name now */
   lsm_conn_store *cs; /* NULL until first used: connecting opens nothing */
   uint32_t keyspace;
+  lsm_vindex *index; /* nindex of them once the store is open */
+  int nindex;
   bool joined_late;   /* into a transaction of others: the next savepoint is not news */
   struct lsm_vtab *next; /* in conn->vtabs */
   int64_t max_rowid;    /* the largest in the table, known in epoch rowid_epoch */
@@ -29,6 +40,10 @@ typedef struct lsm_vtab {
   lsm_value *values;    /* write.c's scratch: a row's values, */
   sqlite3_value **hold; /* the copies that own some of their bytes, */
   lsm_buf old_key, new_key, row, found; /* its keys, its bytes, what was there */
+  lsm_row old_row;     /* indexed.c's: reads found, */
+  lsm_entry old_entry; /* its entry, */
+  lsm_buf other_key;   /* whose row it is, */
+  lsm_buf removals;    /* and what is to go */
 } lsm_vtab;
 
 /* Opens the table's store if that was not done yet. Sets zErrMsg. */
@@ -49,7 +64,7 @@ typedef struct lsm_scan_plan {
   bool has_lower, lower_strict, has_upper, upper_strict; /* on the next one */
   bool reverse;     /* from the last key to the first */
   bool unique;      /* neq is the whole key */
-  unsigned literal; /* bit i: the i-th value is a literal, without affinity */
+  bool by_rest;     /* rows come in the order of what follows the equal columns */
 } lsm_scan_plan;
 int lsm_vtab_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info);
 lsm_scan_plan lsm_plan_unpack(int idx_num);
@@ -66,6 +81,19 @@ int lsm_vtab_rowid(sqlite3_vtab_cursor *cur, sqlite_int64 *rowid);
 
 /* write.c */
 int lsm_vtab_update(sqlite3_vtab *vtab, int argc, sqlite3_value **argv, sqlite_int64 *rowid);
+
+/* indexed.c: what write.c does, for a table with indexes. REQUIRES: the values
+** are loaded, the keys made. replace: rows in the way go; else they make it
+** SQLITE_CONSTRAINT and *violated the index, NULL for the key. fresh: nobody can
+** have the new key. */
+typedef struct lsm_put {
+  bool update; /* of the row old_key */
+  bool replace;
+  bool fresh;
+  const lsm_index *violated;
+} lsm_put;
+int lsm_indexed_put(lsm_vtab *v, lsm_put *put);
+int lsm_indexed_delete(lsm_vtab *v);
 
 /* vtxn.c. join: makes sure that the table is part of a transaction; begin: it is
 ** xBegin that asks. */

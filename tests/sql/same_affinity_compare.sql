@@ -56,3 +56,41 @@ SELECT 'expr', v FROM tt WHERE k = 2 + 3 ORDER BY v;
 SELECT 'ti-tt', ti.v, tt.v FROM ti JOIN tt ON ti.k = tt.k ORDER BY 2, 3;
 SELECT 'tt-tb', tt.v, tb.v FROM tt JOIN tb ON tt.k = tb.k ORDER BY 2, 3;
 SELECT 'tt-tt', a.v, b.v FROM tt a JOIN tt b ON a.k = b.v || '' ORDER BY 2, 3;
+SELECT 'cast', v FROM tt WHERE k = CAST('5' AS INTEGER) ORDER BY v;
+SELECT 'cast', v FROM tb WHERE k = CAST('5' AS INTEGER) ORDER BY v;
+SELECT 'cast', v FROM tt WHERE k = CAST('5' AS REAL) ORDER BY v;
+SELECT 'cast', v FROM tt WHERE k = CAST(5 AS TEXT) ORDER BY v;
+SELECT 'cast', v FROM tb WHERE k = CAST(5 AS TEXT) ORDER BY v;
+SELECT 'cast', v FROM tt WHERE k > CAST('5' AS INTEGER) ORDER BY v;
+SELECT 'cast', v FROM tt WHERE k < CAST('7' AS INTEGER) ORDER BY v;
+SELECT 'cast', v FROM tb WHERE k < CAST('7' AS INTEGER) ORDER BY v;
+SELECT 'cast', v FROM tb WHERE k BETWEEN CAST('5' AS NUMERIC) AND CAST('10' AS NUMERIC) ORDER BY v;
+-- One-pass UPDATE and DELETE must still meet every row.
+UPDATE tt SET v = v || '!' WHERE k = CAST('5' AS INTEGER);
+SELECT k, v FROM tt ORDER BY k;
+DELETE FROM tb WHERE k = CAST('5' AS INTEGER);
+SELECT quote(k), v FROM tb ORDER BY k;
+-- The texts of infinity do not begin as a number does.
+INSERT INTO tt VALUES(9e999, 'inf'), (-9e999, 'minus inf');
+INSERT INTO tb VALUES(9e999, 'inf'), ('Inf', 'inf text');
+SELECT 'inf', k, v FROM tt WHERE k = 9e999;
+SELECT 'inf', k, v FROM tt WHERE k = -9e999;
+SELECT 'inf', v FROM tt WHERE k = CAST(9e999 AS REAL);
+SELECT 'inf', v FROM tb WHERE k = 9e999;
+-- The first columns of a longer key.
+CREATE TABLE tc(a TEXT, b, c TEXT, v, PRIMARY KEY(a, b, c)) WITHOUT ROWID; -- lsm
+INSERT INTO tc VALUES(1, 1, 1, 'a'), ('01', 1, '01', 'b'), (1, '1', '1', 'c'), (1, 2, 'x', 'd'), ('1.0', '01', '1.0', 'e'), ('x', 1, 1, 'f');
+SELECT v FROM tc WHERE a = 1 AND b = 1 AND c = 1 ORDER BY v;
+SELECT v FROM tc WHERE a = CAST('1' AS INT) AND b = CAST('1' AS INT) AND c = CAST(1 AS INT) ORDER BY v;
+SELECT v FROM tc WHERE a = '1' AND b = CAST('1' AS INT) AND c > CAST('0' AS INT) ORDER BY v;
+SELECT v FROM tc WHERE a = 1 AND b > 1 ORDER BY v;
+-- A column that several spellings of a number equal does not keep the order of the next.
+INSERT INTO tc VALUES('1', 5, 'z', 'g'), ('01', 3, 'y', 'h'), ('1.0', 4, 'x', 'i'), ('+1', 2, 'w', 'j'), (' 1e0 ', 2.5, 'v', 'k'), ('1x', 2, 'u', 'l');
+SELECT a, b, v FROM tc WHERE a = CAST('1' AS INT) AND typeof(b) <> 'text' ORDER BY b, c;
+SELECT a, b, v FROM tc WHERE a = CAST('1' AS INT) AND typeof(b) <> 'text' ORDER BY b DESC, c DESC;
+SELECT a, b, v FROM tc WHERE a = CAST('1' AS INT) ORDER BY a, b, c;
+SELECT a, b, v FROM tc WHERE a = CAST('1' AS INT) AND b = 2 ORDER BY c;
+SELECT b, count(*) FROM tc WHERE a = CAST('1' AS INT) GROUP BY b;
+SELECT DISTINCT b FROM tc WHERE a = CAST('1' AS INT) ORDER BY b LIMIT 3;
+SELECT p.pi, tc.b, tc.v FROM (SELECT DISTINCT CAST(1 AS INT) AS pi FROM probe) p CROSS JOIN tc ON tc.a = p.pi ORDER BY tc.b, tc.c;
+SELECT v FROM tc WHERE a = '1' ORDER BY b DESC, c DESC;
