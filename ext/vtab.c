@@ -14,9 +14,9 @@
 static bool schema_is_memory(sqlite3 *db, const char *schema) {
   const char *file = sqlite3_db_filename(db, schema);
   if (file == NULL || file[0] == 0) return true;
-  char *vfs = NULL; /* the memdb VFS has names, but no files */
+  char *vfs = NULL; /* the memdb VFS has names, but no files; here it is "memdb(address,size)" */
   (void)sqlite3_file_control(db, schema, SQLITE_FCNTL_VFSNAME, &vfs);
-  bool memory = vfs != NULL && strcmp(vfs, "memdb") == 0;
+  bool memory = vfs != NULL && strncmp(vfs, "memdb", 5) == 0;
   sqlite3_free(vfs);
   return memory;
 }
@@ -84,16 +84,38 @@ static int check_identity(lsm_vtab *v, const lsm_catalog *cat, char **err) {
   lsm_db *db = lsm_store_db(v->cs->store);
   lsm_keyspace_options opt;
   if (memcmp(lsm_store_id(db), cat->store_id, LSM_STORE_ID_SIZE) != 0) {
+    if (lsm_store_is_memory(v->cs->store)) {
+      *err = sqlite3_mprintf("table %s: its rows are in the memory of another connection", v->table);
+      return SQLITE_CANTOPEN;
+    }
     *err = sqlite3_mprintf("table %s: the store %s is not the one this database was using", v->table,
                            lsm_store_path(v->cs->store));
     return SQLITE_CANTOPEN;
   }
-  if (lsm_keyspace_get(db, cat->keyspace, &opt) != LSM_OK) {
+  lsm_rc rc = lsm_keyspace_get(db, cat->keyspace, &opt);
+  for (int i = 0; i < v->schema->nindex && rc == LSM_OK; i++) {
+    if (cat->index[i] == 0) {
+      *err = sqlite3_mprintf("shadow table \"%s_lsm\" is damaged: index %d is missing", v->table, i);
+      return SQLITE_CORRUPT_VTAB;
+    }
+    rc = lsm_keyspace_get(db, cat->index[i], &opt);
+  }
+  if (rc != LSM_OK) {
     *err = sqlite3_mprintf("table %s: the store %s has no data of it: it is older than the database",
                            v->table, lsm_store_path(v->cs->store));
     return SQLITE_CORRUPT_VTAB;
   }
   return SQLITE_OK;
+}
+
+/* From now on the table has rows, and entries. */
+static void use_keyspaces(lsm_vtab *v, const lsm_catalog *cat) {
+  v->keyspace = cat->keyspace;
+  v->nindex = v->schema->nindex;
+  for (int i = 0; i < v->nindex; i++) {
+    v->index[i].def = &v->schema->index[i];
+    v->index[i].keyspace = cat->index[i];
+  }
 }
 
 static int open_existing(lsm_vtab *v, char **err) {
@@ -103,7 +125,7 @@ static int open_existing(lsm_vtab *v, char **err) {
   if (rc == SQLITE_OK) rc = open_share(v, false, err);
   if (rc == SQLITE_OK) rc = check_identity(v, &cat, err);
   if (rc == SQLITE_OK) {
-    v->keyspace = cat.keyspace;
+    use_keyspaces(v, &cat);
   } else {
     lsm_conn_store_unref(v->cs);
     v->cs = NULL;
@@ -131,11 +153,17 @@ static void free_vtab(lsm_vtab *v) {
     }
   }
   lsm_conn_store_unref(v->cs);
-  lsm_schema_free(v->schema);
   lsm_buf_fini(&v->old_key);
   lsm_buf_fini(&v->new_key);
   lsm_buf_fini(&v->row);
   lsm_buf_fini(&v->found);
+  lsm_row_fini(&v->old_row);
+  lsm_entry_fini(&v->old_entry);
+  lsm_buf_fini(&v->other_key);
+  lsm_buf_fini(&v->removals);
+  for (int i = 0; i < v->nindex; i++) lsm_entry_fini(&v->index[i].entry);
+  sqlite3_free(v->index);
+  lsm_schema_free(v->schema);
   sqlite3_free(v->values);
   sqlite3_free(v->hold);
   sqlite3_free(v->db_schema);
@@ -145,8 +173,8 @@ static void free_vtab(lsm_vtab *v) {
 
 /* What this version cannot do yet is refused here, not misunderstood. */
 static int refuse_unsupported(const lsm_schema *s, char **err) {
-  if (s->nindex > 0) {
-    *err = sqlite3_mprintf("table %s: UNIQUE and INDEX are not supported yet", s->table);
+  if (s->nindex > LSM_MAX_INDEXES) {
+    *err = sqlite3_mprintf("table %s: more than %d indexes", s->table, LSM_MAX_INDEXES);
     return SQLITE_ERROR;
   }
   if (s->opt.has_ttl) {
@@ -201,35 +229,51 @@ static int vtab_connect(sqlite3 *db, void *aux, int argc, const char *const *arg
   return rc;
 }
 
+/* Keyspaces for the rows and for each index: numbers are durable at once, so
+** what was made goes when something fails. */
+static int make_keyspaces(lsm_vtab *v, lsm_catalog *cat, char **err) {
+  lsm_db *store = lsm_store_db(v->cs->store);
+  lsm_keyspace_options opt;
+  memset(cat, 0, sizeof(*cat));
+  memcpy(cat->store_id, lsm_store_id(store), LSM_STORE_ID_SIZE);
+  lsm_keyspace_options_init(&opt);
+  lsm_schema_keyspace_options(v->schema, &opt);
+  lsm_rc rc = lsm_keyspace_create(store, &opt, &cat->keyspace);
+  for (int i = 0; i < v->schema->nindex && rc == LSM_OK; i++) {
+    rc = lsm_keyspace_create(store, &opt, &cat->index[i]);
+  }
+  if (rc == LSM_OK) return SQLITE_OK;
+  *err = sqlite3_mprintf("table %s: %s", v->table, lsm_errmsg());
+  return lsm_sqlite_code(rc);
+}
+
+static void drop_keyspaces(lsm_vtab *v, const lsm_catalog *cat) {
+  lsm_db *store = lsm_store_db(v->cs->store);
+  if (cat->keyspace != 0) (void)lsm_keyspace_drop(store, cat->keyspace);
+  for (int i = 0; i < LSM_MAX_INDEXES; i++) {
+    if (cat->index[i] != 0) (void)lsm_keyspace_drop(store, cat->index[i]);
+  }
+}
+
 static int vtab_create(sqlite3 *db, void *aux, int argc, const char *const *argv,
                        sqlite3_vtab **out, char **err) {
   lsm_vtab *v;
-  lsm_keyspace_options opt;
   lsm_catalog cat;
   *out = NULL;
   int code = new_vtab(db, aux, argc, argv, &v, err);
   if (code != SQLITE_OK) return code;
-  lsm_keyspace_options_init(&opt);
-  lsm_schema_keyspace_options(v->schema, &opt);
   code = open_share(v, true, err);
   if (code == SQLITE_OK) {
-    lsm_db *store = lsm_store_db(v->cs->store);
-    lsm_rc rc = lsm_keyspace_create(store, &opt, &v->keyspace);
-    if (rc != LSM_OK) {
-      *err = sqlite3_mprintf("table %s: %s", v->table, lsm_errmsg());
-      code = lsm_sqlite_code(rc);
-    } else {
-      memcpy(cat.store_id, lsm_store_id(store), LSM_STORE_ID_SIZE);
-      cat.keyspace = v->keyspace;
-      code = lsm_catalog_create(db, v->db_schema, v->table, &cat, err);
-      if (code == SQLITE_OK) code = lsm_token_create(db, v->db_schema, v->table, cat.store_id);
-      if (code != SQLITE_OK) (void)lsm_keyspace_drop(store, v->keyspace);
-    }
+    code = make_keyspaces(v, &cat, err);
+    if (code == SQLITE_OK) code = lsm_catalog_create(db, v->db_schema, v->table, &cat, err);
+    if (code == SQLITE_OK) code = lsm_token_create(db, v->db_schema, v->table, cat.store_id);
+    if (code != SQLITE_OK) drop_keyspaces(v, &cat);
   }
   if (code != SQLITE_OK) {
     free_vtab(v);
     return code;
   }
+  use_keyspaces(v, &cat);
   *out = &v->base;
   return SQLITE_OK;
 }
@@ -251,6 +295,9 @@ static int vtab_destroy(sqlite3_vtab *vtab) {
     rc = lsm_marker_join(conn);
     if (rc == SQLITE_OK) rc = lsm_token_hand_on(conn->db, v->db_schema, v->table, id);
     if (rc == SQLITE_OK) rc = lsm_conn_add_drop(conn, v->cs, v->keyspace, v->db_schema, v->table);
+    for (int i = 0; i < v->nindex && rc == SQLITE_OK; i++) {
+      rc = lsm_conn_add_drop(conn, v->cs, v->index[i].keyspace, v->db_schema, v->table);
+    }
   }
   if (rc == SQLITE_OK) rc = lsm_catalog_drop(conn->db, v->db_schema, v->table, NULL);
   if (rc == SQLITE_OK) free_vtab(v);
