@@ -118,7 +118,10 @@ static lsm_rc take_pending(replay *r, const lsm_wal_record *rec) {
 static lsm_rc replay_record(void *arg, const lsm_wal_record *rec) {
   replay *r = arg;
   lsm_rc rc = LSM_OK;
-  if (r->stopped) return LSM_OK;
+  if (r->stopped) { /* its number is not given out again: a host may have kept it */
+    if (rec->txid > r->db->last_txid) r->db->last_txid = rec->txid;
+    return LSM_OK;
+  }
   switch (rec->type) {
     case LSM_WAL_BATCH:
     case LSM_WAL_PREPARE:

@@ -104,11 +104,81 @@ START_TEST(test_manifest_read_before_it_was_durable) {
 }
 END_TEST
 
+/*--------------------------------------------------------- two hosts, one log */
+
+static const uint8_t host_a[LSM_HOST_SIZE] = "first host";
+static const uint8_t host_b[LSM_HOST_SIZE] = "second host";
+static uint64_t txid_a, txid_b; /* what the hosts keep */
+
+static lsm_rc host_txid(void *arg, const uint8_t *host, uint64_t *txid, bool *known) {
+  (void)arg;
+  *known = true;
+  *txid = memcmp(host, host_a, LSM_HOST_SIZE) == 0 ? txid_a : txid_b;
+  return LSM_OK;
+}
+
+/* A transaction of one key, prepared for the host. */
+static lsm_txn *prepared(fixture *f, const char *key, const uint8_t *host) {
+  lsm_txn *t;
+  ck_lsm(lsm_txn_begin(f->db, 0, NULL, &t));
+  ck_lsm(lsm_txn_put(t, f->ks, lsm_slice_str(key), lsm_slice_str("1")));
+  ck_lsm(lsm_txn_prepare(t, LSM_SYNC_FULL, host, NULL));
+  return t;
+}
+
+/* Goes on with what a crash leaves now. */
+static void crash(fixture *f) {
+  lsm_env *image;
+  ck_lsm(env_fault_crash(f->env, ENV_FAULT_KEEP, 0, &image));
+  (void)lsm_close(f->db);
+  env_fault_free(f->env);
+  f->env = image;
+  ck_lsm(lsm_open(f->env, DIR, &f->opt, &f->db));
+}
+
+/* Host A loses its transaction 1, so the log is cut there, and B's transaction 2
+** goes with it, which B has kept. Was 2 given out again, B would seem to have
+** committed what it never did. */
+START_TEST(test_number_of_a_dropped_transaction) {
+  fixture f;
+  start(&f, 0);
+  lsm_txn *t = prepared(&f, "a", host_a);
+  lsm_txn_commit(t);
+  t = prepared(&f, "b", host_b);
+  txid_a = 0;
+  txid_b = lsm_txn_id(t);
+  lsm_txn_commit(t);
+  f.opt.host_txid = host_txid;
+  crash(&f);
+
+  t = prepared(&f, "c", host_b);
+  ck_assert_uint_gt(lsm_txn_id(t), txid_b);
+  lsm_env *image;
+  ck_lsm(env_fault_crash(f.env, ENV_FAULT_KEEP, 0, &image));
+  ck_lsm(lsm_txn_rollback(t));
+  ck_lsm(lsm_close(f.db));
+  env_fault_free(f.env);
+  f.env = image;
+  ck_lsm(lsm_open(f.env, DIR, &f.opt, &f.db));
+  lsm_snapshot *s;
+  lsm_buf b = {0};
+  ck_lsm(lsm_snapshot_acquire(f.db, &s));
+  ck_assert_int_eq(lsm_get(s, f.ks, lsm_slice_str("c"), &b), LSM_NOTFOUND);
+  lsm_snapshot_release(s);
+  lsm_buf_fini(&b);
+  ck_lsm(lsm_close(f.db));
+  env_fault_free(f.env);
+}
+END_TEST
+
 Suite *db_regress_suite(void) {
   Suite *s = suite_create("db_regress");
   TCase *tc = tcase_create("durable");
   tcase_set_timeout(tc, 60);
   tcase_add_loop_test(tc, test_manifest_read_before_it_was_durable, 0, 4);
+  suite_add_tcase(s, tc);
+  tc = tcase_create("hosts");
+  tcase_add_test(tc, test_number_of_a_dropped_transaction);
   suite_add_tcase(s, tc);
   return s;
 }
