@@ -68,6 +68,12 @@ static void list_files(void) {
   }
 }
 
+static lsm_rc count_level(void *arg, const lsm_file_info *info) {
+  ck_assert_int_lt(info->level, 2);
+  ((int *)arg)[info->level]++;
+  return LSM_OK;
+}
+
 static void build(bool closed) {
   lsm_env *env = NULL;
   memset(&fx, 0, sizeof(fx));
@@ -78,9 +84,11 @@ static void build(bool closed) {
     fx.ids[k] = store_keyspace(db, k == 0 ? LSM_LEVELED : LSM_TIERED);
     fx.now[k] = model_new();
   }
-  write_rows(db, 0, 0, 200, 1, "old");
+  write_rows(db, 0, 0, 120, 1, "oldest");
+  ck_lsm(lsm_flush(db, NULL));
+  write_rows(db, 0, 100, 200, 1, "old");
   write_rows(db, 1, 0, 60, 1, "old");
-  ck_lsm(lsm_compact(db, fx.ids[0], NULL));
+  ck_lsm(lsm_compact(db, fx.ids[0], NULL)); /* to level 1, compressed */
   write_rows(db, 0, 20, 100, 4, "new");
   write_rows(db, 1, 30, 90, 4, "new");
   delete_rows(db, 0, "key-00100", "key-00140", "key-00004");
@@ -102,6 +110,9 @@ static void build(bool closed) {
     if (i == 0) ck_lsm(lsm_flush(db, NULL));
     if (i == 0) ck_lsm(lsm_wait_idle(db, NULL));
   }
+  int levels[2] = {0, 0};
+  ck_lsm(lsm_list_files(db, fx.ids[0], count_level, levels));
+  ck_assert(levels[0] >= 2 && levels[1] == 1);
   if (closed) ck_lsm(lsm_close(db));
   ck_lsm(env_fault_crash(env, ENV_FAULT_KEEP, 1, &fx.base));
   if (!closed) ck_lsm(lsm_close(db));
