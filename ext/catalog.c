@@ -2,6 +2,7 @@
 #include "catalog.h"
 
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define CATALOG_FORMAT 1
@@ -18,6 +19,18 @@ static int exec(sqlite3 *db, char **err, const char *fmt, ...) {
     *err = sqlite3_mprintf("%s", sqlite3_errmsg(db));
   }
   sqlite3_free(sql);
+  return rc;
+}
+
+/* Adds a row 'index:N' for each index. */
+static int insert_indexes(sqlite3 *db, const char *schema, const char *table, const lsm_catalog *c,
+                          char **err) {
+  int rc = SQLITE_OK;
+  for (int i = 0; i < LSM_MAX_INDEXES && rc == SQLITE_OK; i++) {
+    if (c->index[i] == 0) continue;
+    rc = exec(db, err, "INSERT INTO \"%w\".\"%w_lsm\" VALUES('index:%d', %lld)", schema, table, i,
+              (long long)c->index[i]);
+  }
   return rc;
 }
 
@@ -38,6 +51,7 @@ int lsm_catalog_create(sqlite3 *db, const char *schema, const char *table, const
     sqlite3_bind_blob(stmt, 1, c->store_id, LSM_STORE_ID_SIZE, SQLITE_STATIC);
     sqlite3_step(stmt);
     rc = sqlite3_reset(stmt);
+    if (rc == SQLITE_OK) rc = insert_indexes(db, schema, table, c, err);
     sqlite3_set_last_insert_rowid(db, last);
   }
   if (rc != SQLITE_OK && err != NULL && *err == NULL) {
@@ -68,6 +82,13 @@ static int shadow_exists(sqlite3 *db, const char *schema, const char *table, int
   return rc;
 }
 
+/* The keyspace in the row's second column, or 0. */
+static uint32_t keyspace_of(sqlite3_stmt *stmt) {
+  sqlite3_int64 k = sqlite3_column_int64(stmt, 1);
+  bool good = sqlite3_column_type(stmt, 1) == SQLITE_INTEGER && k > 0 && k < 0xFFFFFFFEll;
+  return good ? (uint32_t)k : 0;
+}
+
 /* Takes one row of the shadow table; unknown names are of later versions. */
 static void take_row(sqlite3_stmt *stmt, lsm_catalog *c, sqlite3_int64 *format, int *have) {
   const char *name = (const char *)sqlite3_column_text(stmt, 0);
@@ -75,10 +96,12 @@ static void take_row(sqlite3_stmt *stmt, lsm_catalog *c, sqlite3_int64 *format, 
   if (strcmp(name, "format") == 0) {
     *format = sqlite3_column_int64(stmt, 1);
   } else if (strcmp(name, "keyspace") == 0) {
-    sqlite3_int64 k = sqlite3_column_int64(stmt, 1);
-    if (sqlite3_column_type(stmt, 1) != SQLITE_INTEGER || k <= 0 || k >= 0xFFFFFFFEll) return;
-    c->keyspace = (uint32_t)k;
-    *have |= 1;
+    c->keyspace = keyspace_of(stmt);
+    if (c->keyspace != 0) *have |= 1;
+  } else if (strncmp(name, "index:", 6) == 0) {
+    char *end;
+    long n = strtol(name + 6, &end, 10);
+    if (*end == 0 && n >= 0 && n < LSM_MAX_INDEXES) c->index[n] = keyspace_of(stmt);
   } else if (strcmp(name, "store") == 0) {
     const void *id = sqlite3_column_blob(stmt, 1);
     if (id == NULL || sqlite3_column_bytes(stmt, 1) != LSM_STORE_ID_SIZE) return;

@@ -8,10 +8,12 @@
 #include "lsm.h"
 
 #define LSM_STORE_ID_SIZE 16
+#define LSM_MAX_INDEXES 60 /* of a table */
 
 typedef struct lsm_catalog {
   uint8_t store_id[LSM_STORE_ID_SIZE];
   uint32_t keyspace;
+  uint32_t index[LSM_MAX_INDEXES]; /* keyspace of each index; 0: there is none */
 } lsm_catalog;
 
 /* All return SQLite codes; *err, when set, is to be sqlite3_free()d. */

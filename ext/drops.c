@@ -36,13 +36,21 @@ int lsm_conn_add_drop(lsm_conn *c, lsm_conn_store *cs, uint32_t keyspace, const 
   return SQLITE_OK;
 }
 
+/* Is the keyspace the table's, or one of its indexes'? */
+static bool is_in_use(const lsm_catalog *cat, uint32_t keyspace) {
+  for (int i = 0; i < LSM_MAX_INDEXES; i++) {
+    if (cat->index[i] == keyspace) return true;
+  }
+  return cat->keyspace == keyspace;
+}
+
 int lsm_conn_check_drops(lsm_conn *c) {
   for (lsm_drop **p = &c->drops; *p != NULL;) {
     lsm_drop *d = *p;
     lsm_catalog cat;
     int rc = lsm_catalog_read(c->db, d->schema, d->table, &cat, NULL);
     if (rc != SQLITE_OK && rc != SQLITE_NOTFOUND) return rc;
-    if (rc == SQLITE_OK && cat.keyspace == d->keyspace) {
+    if (rc == SQLITE_OK && is_in_use(&cat, d->keyspace)) {
       *p = d->next; /* a savepoint brought it back */
       free_drop(d);
     } else {

@@ -203,7 +203,10 @@ static int new_vtab(sqlite3 *db, lsm_conn *conn, int argc, const char *const *ar
     int n = v->schema->ncolumn;
     v->values = sqlite3_malloc((int)sizeof(lsm_value) * n);
     v->hold = sqlite3_malloc((int)sizeof(sqlite3_value *) * n);
-    if (v->values == NULL || v->hold == NULL) rc = SQLITE_NOMEM;
+    size_t size = sizeof(lsm_vindex) * ((size_t)v->schema->nindex + 1);
+    v->index = sqlite3_malloc64(size);
+    if (v->index != NULL) memset(v->index, 0, size);
+    if (v->values == NULL || v->hold == NULL || v->index == NULL) rc = SQLITE_NOMEM;
     if (v->hold != NULL) memset(v->hold, 0, sizeof(sqlite3_value *) * (size_t)n);
   }
   if (rc == SQLITE_OK) {

@@ -3,7 +3,7 @@
 ** SQLite checks nothing for a virtual table: affinity, NOT NULL, defaults, the
 ** key's uniqueness and conflict clauses are all kept here, with the codes and
 ** messages ordinary tables give. INSERT OR REPLACE is a blind put: what was
-** there is not read. One call changes all or nothing. */
+** there is not read. (Tables with indexes must know: indexed.c.) One call changes all or nothing. */
 #include "rowenc.h"
 #include "vtab.h"
 
@@ -28,21 +28,23 @@ static int not_null_failed(const write_op *w, int column) {
                         w->v->table, w->s->column[column].name);
 }
 
-/* "UNIQUE constraint failed: t.a, t.b". */
-static int key_exists(const write_op *w) {
+/* "UNIQUE constraint failed: t.a, t.b". x: the index, NULL: it is the key. */
+static int unique_failed(const write_op *w, const lsm_index *x) {
   const lsm_schema *s = w->s;
+  const lsm_key_part *part = x != NULL ? x->part : s->key;
+  int npart = x != NULL ? x->npart : s->nkey;
+  int code = x != NULL                          ? SQLITE_CONSTRAINT_UNIQUE
+             : s->kind == LSM_KEY_ROWID_HIDDEN ? SQLITE_CONSTRAINT_ROWID
+                                                : SQLITE_CONSTRAINT_PRIMARYKEY;
   sqlite3_str *str = sqlite3_str_new(w->v->conn->db);
-  int code =
-      s->kind == LSM_KEY_ROWID_HIDDEN ? SQLITE_CONSTRAINT_ROWID : SQLITE_CONSTRAINT_PRIMARYKEY;
   sqlite3_str_appendall(str, "UNIQUE constraint failed: ");
-  if (s->kind == LSM_KEY_ROWID_HIDDEN) {
-    sqlite3_str_appendf(str, "%s.rowid", w->v->table);
-  } else if (s->kind == LSM_KEY_ROWID_ALIAS) {
-    sqlite3_str_appendf(str, "%s.%s", w->v->table, s->column[s->alias_column].name);
+  if (npart == 0) {
+    const char *name = s->kind == LSM_KEY_ROWID_ALIAS ? s->column[s->alias_column].name : "rowid";
+    sqlite3_str_appendf(str, "%s.%s", w->v->table, name);
   }
-  for (int i = 0; i < s->nkey; i++) {
+  for (int i = 0; i < npart; i++) {
     sqlite3_str_appendf(str, "%s%s.%s", i > 0 ? ", " : "", w->v->table,
-                        s->column[s->key[i].column].name);
+                        s->column[part[i].column].name);
   }
   char *text = sqlite3_str_finish(str);
   code = lsm_vtab_error(&w->v->base, code, "%s", text != NULL ? text : "UNIQUE constraint failed");
@@ -199,18 +201,32 @@ static int has_key(lsm_vtab *v, const lsm_buf *key, bool *exists) {
 
 /*------------------------------------------------------------- the writes */
 
+/* The row is there: is its rowid the largest? */
+static void note_rowid(const write_op *w) {
+  lsm_vtab *v = w->v;
+  if (w->s->kind != LSM_KEY_COLUMNS && max_rowid_known(v) &&
+      (v->rowid_none || w->rowid > v->max_rowid)) {
+    v->max_rowid = w->rowid;
+    v->rowid_none = false;
+  }
+}
+
 static int put_row(write_op *w) {
   lsm_vtab *v = w->v;
   lsm_rc rc = lsm_row_encode(w->s, v->values, &v->row);
   if (rc == LSM_OK) {
     rc = lsm_txn_put(v->cs->txn, v->keyspace, lsm_buf_slice(&v->new_key), lsm_buf_slice(&v->row));
   }
-  if (rc == LSM_OK && w->s->kind != LSM_KEY_COLUMNS && max_rowid_known(v) &&
-      (v->rowid_none || w->rowid > v->max_rowid)) {
-    v->max_rowid = w->rowid;
-    v->rowid_none = false;
-  }
+  if (rc == LSM_OK) note_rowid(w);
   return lsm_vtab_fail(&v->base, rc);
+}
+
+/* The same with all that belongs to a table with indexes. */
+static int put_indexed(write_op *w) {
+  lsm_put put = {w->update, w->conflict == SQLITE_REPLACE, w->fresh, NULL};
+  int code = lsm_indexed_put(w->v, &put);
+  if (code == SQLITE_OK) note_rowid(w);
+  return code == SQLITE_CONSTRAINT ? unique_failed(w, put.violated) : code;
 }
 
 /* The row gets another key: both changes or none. */
@@ -236,9 +252,13 @@ static int insert_row(write_op *w, sqlite3_value *given, sqlite_int64 *rowid) {
   if (code == SQLITE_OK) code = check_nulls(w);
   if (code == SQLITE_OK && new_one) code = new_rowid(w);
   if (code == SQLITE_OK) code = new_key(w);
-  if (code == SQLITE_OK && !blind && !w->fresh) code = has_key(w->v, &w->v->new_key, &exists);
-  if (code == SQLITE_OK && exists) code = key_exists(w);
-  if (code == SQLITE_OK) code = put_row(w);
+  if (w->v->nindex > 0) {
+    if (code == SQLITE_OK) code = put_indexed(w);
+  } else {
+    if (code == SQLITE_OK && !blind && !w->fresh) code = has_key(w->v, &w->v->new_key, &exists);
+    if (code == SQLITE_OK && exists) code = unique_failed(w, NULL);
+    if (code == SQLITE_OK) code = put_row(w);
+  }
   if (code == SQLITE_OK && w->s->kind != LSM_KEY_COLUMNS) *rowid = w->rowid;
   return code;
 }
@@ -254,6 +274,7 @@ static int update_row(write_op *w, sqlite3_value *old, sqlite3_value *given) {
   if (code == SQLITE_OK) code = check_nulls(w);
   if (code == SQLITE_OK) code = new_key(w);
   if (code != SQLITE_OK) return code;
+  if (v->nindex > 0) return put_indexed(w);
   if (w->conflict == SQLITE_REPLACE) {
     /* An earlier row of the statement may have replaced this one. */
     code = has_key(v, &v->old_key, &exists);
@@ -262,7 +283,7 @@ static int update_row(write_op *w, sqlite3_value *old, sqlite3_value *given) {
   if (lsm_slice_eq(lsm_buf_slice(&v->old_key), lsm_buf_slice(&v->new_key))) return put_row(w);
   if (w->conflict != SQLITE_REPLACE) {
     code = has_key(v, &v->new_key, &exists);
-    if (code == SQLITE_OK && exists) code = key_exists(w);
+    if (code == SQLITE_OK && exists) code = unique_failed(w, NULL);
   }
   return code == SQLITE_OK ? move_row(w) : code;
 }
@@ -270,6 +291,7 @@ static int update_row(write_op *w, sqlite3_value *old, sqlite3_value *given) {
 static int delete_row(lsm_vtab *v, sqlite3_value *old) {
   int code = old_key(v, old);
   if (code != SQLITE_OK) return code;
+  if (v->nindex > 0) return lsm_indexed_delete(v);
   v->rowid_epoch = 0;
   return lsm_vtab_fail(&v->base,
                        lsm_txn_delete(v->cs->txn, v->keyspace, lsm_buf_slice(&v->old_key)));

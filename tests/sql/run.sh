@@ -57,6 +57,7 @@ directives() { # lsm|ordinary, database
       s#^CREATE TABLE ([^(]*)\((.*)\)( WITHOUT ROWID)?; -- lsm\$#CREATE VIRTUAL TABLE \1 USING lsm(\2);#"
   else
     sed -E "s#^--@reopen\$#.open $2\n.load $ext#
+      /; -- lsm\$/s#, INDEX [a-z_]+ ?\([^)]*\)##g
       s#^--@(flush|compact) .*\$#\n\n#"
   fi
 }
