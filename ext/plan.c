@@ -2,18 +2,19 @@
 **
 ** The key's columns are taken in order: those compared with = first, then one
 ** range. SQLite still checks every term on every row (omit is never set), so a
-** plan may give more rows than wanted but never fewer; cursor.c says where that
+** plan may give more rows than wanted but never fewer; search.c says where that
 ** matters. idxNum carries the plan, idxStr says it in words for EXPLAIN QUERY
 ** PLAN; FORMAT.md has the bits. */
 #include "vtab.h"
 
 #include <math.h>
 
-#define NO_TERM (-1)
-#define MAX_EQ 127
+#define NO_TERM     (-1)
+#define MAX_EQ      127
+#define MAX_LITERAL 16 /* bits of idxNum for them */
 
 /* Cost of going to a place, in rows read one after another. */
-#define SEEK_COST 20.0
+#define SEEK_COST    20.0
 #define DEFAULT_ROWS 1000000.0 /* of a store that could not be asked */
 
 enum {
@@ -23,7 +24,8 @@ enum {
   BIT_UPPER_STRICT = 1 << 10,
   BIT_REVERSE = 1 << 11,
   BIT_UNIQUE = 1 << 12,
-  BIT_BY_REST = 1 << 13
+  SHIFT_LITERAL = 13,
+  BIT_MERGE = 1 << 29
 };
 
 lsm_scan_plan lsm_plan_unpack(int n) {
@@ -35,7 +37,8 @@ lsm_scan_plan lsm_plan_unpack(int n) {
   p.upper_strict = (n & BIT_UPPER_STRICT) != 0;
   p.reverse = (n & BIT_REVERSE) != 0;
   p.unique = (n & BIT_UNIQUE) != 0;
-  p.by_rest = (n & BIT_BY_REST) != 0;
+  p.merge = (n & BIT_MERGE) != 0;
+  p.literal = ((unsigned)n >> SHIFT_LITERAL) & ((1u << MAX_LITERAL) - 1);
   return p;
 }
 
@@ -47,9 +50,16 @@ static int pack(const lsm_scan_plan *p) {
   if (p->upper_strict) n |= BIT_UPPER_STRICT;
   if (p->reverse) n |= BIT_REVERSE;
   if (p->unique) n |= BIT_UNIQUE;
-  if (p->by_rest) n |= BIT_BY_REST;
-  return n;
+  if (p->merge) n |= BIT_MERGE;
+  return n | (int)(p->literal << SHIFT_LITERAL);
 }
+
+/* How an equality fixes a column of the key. */
+typedef enum fixing {
+  FIX_EXACT, /* to one value */
+  FIX_LOOSE, /* to one value and what equals it if the other side has an affinity */
+  FIX_LIST   /* to one of the values of an IN list */
+} fixing;
 
 /* A choice in the making: the plan and the terms it takes. */
 typedef struct choice {
@@ -57,8 +67,10 @@ typedef struct choice {
   sqlite3_index_info *info;
   lsm_scan_plan plan;
   int eq[MAX_EQ];
+  unsigned char fix[MAX_EQ]; /* fixing */
   int lower, upper;
-  int nexact; /* equalities before the first that more than one key may fulfil */
+  bool exact; /* all of them are */
+  bool list;  /* one is by a list */
 } choice;
 
 /* Key columns; a rowid is a key of one column. */
@@ -96,14 +108,13 @@ static int find_term(const choice *c, int pos, int op1, int op2) {
   return NO_TERM;
 }
 
-/* Is the other side a text or a blob that is known now? No affinity makes it
-** equal to more than one key; of a number that can't be said, since the answer
-** for CAST('5' AS INTEGER) is the same as for 5. */
-static bool is_text_literal(const choice *c, int term) {
+/* Is the other side a literal text or blob? Those have no affinity that counts.
+** (A number may also be a CAST, which gives it one; SQLite shows it alike.) */
+static bool is_literal(const choice *c, int term) {
 #if SQLITE_VERSION_NUMBER >= 3038000
   sqlite3_value *value = NULL;
-  if (lsm_sqlite_has(3038000) &&
-      sqlite3_vtab_rhs_value(c->info, term, &value) == SQLITE_OK && value != NULL) {
+  if (lsm_sqlite_has(3038000) && sqlite3_vtab_rhs_value(c->info, term, &value) == SQLITE_OK &&
+      value != NULL) {
     int type = sqlite3_value_type(value);
     return type == SQLITE_TEXT || type == SQLITE_BLOB;
   }
@@ -112,26 +123,52 @@ static bool is_text_literal(const choice *c, int term) {
   return false;
 }
 
-/* Is one key at most equal to the other side? A numeric column turns it into a
-** number whatever it was; for other columns its affinity counts. */
-static bool term_is_exact(const choice *c, int term, int pos) {
+/* Notes whether value number N of the plan is a literal. */
+static void note_literal(choice *c, int term, int n) {
+  if (n < MAX_LITERAL && is_literal(c, term)) c->plan.literal |= 1u << n;
+}
+
+/* A numeric column turns the other side into a number whatever that was;
+** for other columns the other side's affinity counts, which only a literal text
+** or blob is known not to have. */
+static bool term_is_exact(const choice *c, int n, int pos) {
   const lsm_schema *s = c->v->schema;
   if (s->kind != LSM_KEY_COLUMNS) return true;
   lsm_affinity aff = s->key[pos].affinity;
   if (aff != LSM_AFF_BLOB && aff != LSM_AFF_TEXT) return true;
-  return is_text_literal(c, term);
+  return n < MAX_LITERAL && (c->plan.literal & (1u << n)) != 0;
+}
+
+/* Is the term an IN whose values the search is to get all at once? Then they
+** come with the affinity that IN gives them, SQLite checks IN itself, and the
+** rows come in the key's order. Rowids need none of that. */
+static bool is_list(const choice *c, int term) {
+#if SQLITE_VERSION_NUMBER >= 3038000
+  if (lsm_sqlite_has(3038000) && c->v->schema->kind == LSM_KEY_COLUMNS) {
+    return sqlite3_vtab_in(c->info, term, 1) != 0;
+  }
+#endif
+  (void)c, (void)term;
+  return false;
 }
 
 /* Takes equalities along the key, then a range. */
 static void choose_terms(choice *c) {
   int nkey = key_length(c->v->schema), n = 0;
-  c->nexact = 0;
+  c->exact = true;
   c->lower = c->upper = NO_TERM;
   while (n < nkey && n < MAX_EQ) {
     int t = find_term(c, n, SQLITE_INDEX_CONSTRAINT_EQ, SQLITE_INDEX_CONSTRAINT_IS);
     if (t == NO_TERM) break;
     c->eq[n] = t;
-    if (c->nexact == n && term_is_exact(c, t, n)) c->nexact++;
+    if (is_list(c, t)) {
+      c->fix[n] = FIX_LIST;
+      c->list = true;
+    } else {
+      note_literal(c, t, n);
+      c->fix[n] = term_is_exact(c, n, n) ? FIX_EXACT : FIX_LOOSE;
+    }
+    if (c->fix[n] != FIX_EXACT) c->exact = false;
     n++;
   }
   c->plan.neq = n;
@@ -142,33 +179,52 @@ static void choose_terms(choice *c) {
   if (c->lower != NO_TERM) {
     c->plan.has_lower = true;
     c->plan.lower_strict = c->info->aConstraint[c->lower].op == SQLITE_INDEX_CONSTRAINT_GT;
+    note_literal(c, c->lower, n++);
   }
   if (c->upper != NO_TERM) {
     c->plan.has_upper = true;
     c->plan.upper_strict = c->info->aConstraint[c->upper].op == SQLITE_INDEX_CONSTRAINT_LT;
+    note_literal(c, c->upper, n);
   }
 }
 
-/* Can the order asked for be had by walking the key, and which way? A column
-** that an equality fixes orders nothing and may stand anywhere: the first NFIXED
-** are. */
-static bool walk_orders(const choice *c, int nfixed, bool *reverse) {
+/* Does an equality fix COLUMN to one value? Equal by a collation that is not
+** the column's own is not the same. */
+static bool is_one_value(const choice *c, int column) {
   const lsm_schema *s = c->v->schema;
-  int nkey = key_length(s), pos = nfixed;
-  bool known = false;
+  for (int k = 0; k < c->plan.neq; k++) {
+    if (c->fix[k] != FIX_EXACT || !is_key_column(s, column, k)) continue;
+    if (s->kind != LSM_KEY_COLUMNS || s->key[k].collation == s->column[column].collation) {
+      return true;
+    }
+  }
+  return false;
+}
+
+/* Does the key at POS order rows as ORDER BY COLUMN does? */
+static bool orders_by(const lsm_schema *s, int column, int pos) {
+  return is_key_column(s, column, pos) &&
+         (s->kind != LSM_KEY_COLUMNS || s->key[pos].collation == s->column[column].collation);
+}
+
+/* Can the order asked for be had by walking the key, and which way? A column
+** that an equality fixes orders nothing and may stand anywhere, or nowhere. One
+** that it fixes loosely may be passed over too, but then the ranges must be
+** merged by what follows it (plan.merge). */
+static bool order_fits(choice *c, bool *reverse) {
+  const lsm_schema *s = c->v->schema;
+  int nkey = key_length(s), pos = 0;
+  bool known = false, loose_met = false, merge = false;
   *reverse = false;
   for (int i = 0; i < c->info->nOrderBy; i++) {
     int column = c->info->aOrderBy[i].iColumn;
-    bool fixed = false, unsure = false;
-    for (int k = 0; k < nfixed && !fixed; k++) {
-      fixed = is_key_column(s, column, k);
-      unsure = fixed && k >= c->nexact;
+    if (is_one_value(c, column)) continue;
+    while (pos < c->plan.neq && c->fix[pos] != FIX_LIST && !orders_by(s, column, pos)) {
+      if (c->fix[pos++] == FIX_LOOSE) merge = true;
     }
-    if (unsure) return false;
-    if (fixed) continue;
-    /* The key is complete: rows do not tie. */
-    if (pos == nkey) return nfixed < nkey || c->nexact == nkey;
-    if (!is_key_column(s, column, pos)) return false;
+    if (pos == nkey) break; /* the key is complete: rows do not tie */
+    if (!orders_by(s, column, pos)) return false;
+    if (pos < c->plan.neq && c->fix[pos] == FIX_LOOSE) loose_met = true;
     bool desc = s->kind == LSM_KEY_COLUMNS && s->key[pos].desc;
     bool back = (c->info->aOrderBy[i].desc != 0) != desc;
     if (known && back != *reverse) return false;
@@ -176,15 +232,10 @@ static bool walk_orders(const choice *c, int nfixed, bool *reverse) {
     known = true;
     pos++;
   }
+  /* Merged rows may tie, and only columns after all equalities count in a merge. */
+  if (merge && (pos == nkey || loose_met || c->list)) return false;
+  c->plan.merge = merge;
   return true;
-}
-
-/* An equality that several keys may fulfil leaves the order to be made, should
-** that happen: by what follows the equalities. */
-static bool order_fits(choice *c) {
-  if (walk_orders(c, c->nexact, &c->plan.reverse)) return true;
-  c->plan.by_rest = walk_orders(c, c->plan.neq, &c->plan.reverse);
-  return c->plan.by_rest;
 }
 
 /* Says which value of xFilter's argv each term gets. */
@@ -225,12 +276,13 @@ static void estimate(choice *c) {
     rows = pow(all, 1.0 - (double)c->plan.neq / nkey);
     if (rows > all / 10) rows = all / 10;
   }
+  if (c->list) rows *= 4;
   if (c->plan.has_lower) rows /= 4;
   if (c->plan.has_upper) rows /= 4;
   if (rows < 1) rows = 1;
   c->info->estimatedRows = (sqlite3_int64)rows;
   c->info->estimatedCost = SEEK_COST + rows;
-  if (c->plan.unique && c->nexact == c->plan.neq) c->info->idxFlags |= SQLITE_INDEX_SCAN_UNIQUE;
+  if (c->plan.unique && c->exact) c->info->idxFlags |= SQLITE_INDEX_SCAN_UNIQUE;
 }
 
 /* Name of a key column for people. */
@@ -269,9 +321,10 @@ int lsm_vtab_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info) {
   c.v = (lsm_vtab *)vtab;
   c.info = info;
   choose_terms(&c);
-  if (info->nOrderBy > 0) {
-    info->orderByConsumed = order_fits(&c);
-    if (!info->orderByConsumed) c.plan.reverse = false;
+  bool reverse;
+  if (info->nOrderBy > 0 && order_fits(&c, &reverse)) {
+    info->orderByConsumed = 1;
+    c.plan.reverse = reverse;
   }
   hand_out_arguments(&c);
   estimate(&c);

@@ -2,6 +2,7 @@
 **
 **   vtab.c    create, connect, destroy, rename
 **   plan.c    xBestIndex, and what it tells xFilter
+**   search.c  from a plan and values to ranges of keys
 **   cursor.c  reading
 **   write.c   xUpdate
 **   indexed.c the same for tables with indexes
@@ -64,7 +65,8 @@ typedef struct lsm_scan_plan {
   bool has_lower, lower_strict, has_upper, upper_strict; /* on the next one */
   bool reverse;     /* from the last key to the first */
   bool unique;      /* neq is the whole key */
-  bool by_rest;     /* rows come in the order of what follows the equal columns */
+  bool merge;       /* rows come in the order of what follows the first neq columns */
+  unsigned literal; /* bit i: the i-th value is a literal text or blob */
 } lsm_scan_plan;
 int lsm_vtab_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info);
 lsm_scan_plan lsm_plan_unpack(int idx_num);

@@ -30,6 +30,8 @@ Known differences, left out below where they are named:
      5 and '5' may both equal 5 there: the order of such rows is nobody's promise.
  D9  SQLite 3.38 to 3.40 loses rows of a join by RTRIM columns that it makes an automatic
      index for, with ordinary tables (its Bloom filter counts the spaces).
+ D10 UPDATE ... FROM updates a virtual table's row once for every row it joins with, and
+     changes() counts them all. Not compared.
 """
 import argparse
 import os
@@ -493,7 +495,8 @@ class Session:
         if want[3] != got[3]:
             self.fail("transaction open", want[3], got[3])
         if want[1] is None and want[2][1] != got[2][1] or want[1] is None and mode == "write" and want[2] != got[2]:
-            if not (sql.startswith("UPDATE OR REPLACE") and want[2][1] == got[2][1]):  # D2
+            uncounted = sql.startswith("UPDATE OR REPLACE") or " FROM o WHERE t." in sql  # D2, D10
+            if not uncounted or want[2][1] != got[2][1]:
                 self.fail("changes(), last_insert_rowid()", want[2], got[2])
         if want[0] is None:
             return
