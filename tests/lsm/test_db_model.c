@@ -276,7 +276,8 @@ static void transaction(void) {
     change(&w);
     if (rnd(12) == 0) savepoints(&w);
     if (rnd(60) == 0) look_inside(&w);
-    if (rnd(80) == 0) ck_lsm(lsm_txn_prepare(w.t, LSM_SYNC_NORMAL, rnd(2) ? store_host_name : NULL, NULL));
+    if (rnd(80) == 0)
+      ck_lsm(lsm_txn_prepare(w.t, LSM_SYNC_NORMAL, rnd(2) ? store_host_name : NULL, NULL));
   }
   bool keep = rnd(8) != 0;
   const uint8_t *host = rnd(2) ? store_host_name : NULL;
@@ -393,7 +394,8 @@ static void run_seed(uint64_t seed, uint64_t steps) {
 }
 
 START_TEST(test_random) {
-  uint64_t seeds = store_param("LSM_TEST_SEEDS", 6), from = store_param("LSM_TEST_FROM", 0);
+  uint64_t seeds = store_param("LSM_TEST_SEEDS", STORE_SLOW > 1 ? 2 : 6),
+           from = store_param("LSM_TEST_FROM", 0);
   for (uint64_t s = from; s < from + seeds; s++) {
     if (getenv("LSM_TEST_SEEDS") != NULL) fprintf(stderr, "seed %d\n", (int)s);
     run_seed(s, store_param("LSM_TEST_STEPS", 250));

@@ -35,8 +35,8 @@ static void give_up(const char *what) {
   if (!atomic_exchange(&fx.failed, true)) memcpy(fx.failure, text, sizeof(text));
 }
 
-#define MUST(expr)                                         \
-  do {                                                     \
+#define MUST(expr)                                                    \
+  do {                                                                \
     if ((expr) != LSM_OK && !atomic_load(&fx.failed)) give_up(#expr); \
   } while (0)
 
@@ -196,7 +196,8 @@ static void reader(void *arg) {
     lsm_buf_fini(&got);
     if (sum_by_scan(snap, r % 2) != SUM) give_up("a scan's sum is wrong");
     if (r % 3 == 0 && sum_by_gets(snap) != SUM) give_up("the gets' sum is wrong");
-    if (held != NULL && r % 4 == 0 && sum_by_scan(held, r % 2) != SUM) give_up("an old sum is wrong");
+    if (held != NULL && r % 4 == 0 && sum_by_scan(held, r % 2) != SUM)
+      give_up("an old sum is wrong");
     if (r % 10 == 0) {
       lsm_snapshot_release(held);
       held = lsm_snapshot_ref(snap);
@@ -227,12 +228,24 @@ static void keeper(void *arg) {
     uint32_t id = 0;
     lsm_keyspace_options o;
     switch (disk_random(&seed) % 7) {
-      case 0: MUST(lsm_flush(fx.db, NULL)); break;
-      case 1: MUST(lsm_compact(fx.db, fx.accounts, NULL)); break;
-      case 2: MUST(lsm_verify(fx.db, NULL, no_finding, NULL, &n)); break;
-      case 3: lsm_get_stats(fx.db, &stats); break;
-      case 4: MUST(lsm_list_files(fx.db, 0, look_at_file, &n)); break;
-      case 5: MUST(lsm_level_scores(fx.db, fx.accounts, score)); break;
+      case 0:
+        MUST(lsm_flush(fx.db, NULL));
+        break;
+      case 1:
+        MUST(lsm_compact(fx.db, fx.accounts, NULL));
+        break;
+      case 2:
+        MUST(lsm_verify(fx.db, NULL, no_finding, NULL, &n));
+        break;
+      case 3:
+        lsm_get_stats(fx.db, &stats);
+        break;
+      case 4:
+        MUST(lsm_list_files(fx.db, 0, look_at_file, &n));
+        break;
+      case 5:
+        MUST(lsm_level_scores(fx.db, fx.accounts, score));
+        break;
       case 6:
         lsm_keyspace_options_init(&o);
         MUST(lsm_keyspace_create(fx.db, &o, &id));

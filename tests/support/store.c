@@ -108,8 +108,8 @@ const char *store_scan(lsm_snapshot *snap, uint32_t ks, const char *lower, const
   while (lsm_cursor_valid(c)) {
     lsm_slice k = lsm_cursor_key(c), v = lsm_cursor_value(c);
     ck_assert_uint_lt(n + k.size + v.size + 3, sizeof(text));
-    n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%.*s=%.*s", n > 0 ? " " : "",
-                          (int)k.size, (const char *)k.data, (int)v.size, (const char *)v.data);
+    n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%.*s=%.*s", n > 0 ? " " : "", (int)k.size,
+                          (const char *)k.data, (int)v.size, (const char *)v.data);
     ck_lsm(backward ? lsm_cursor_prev(c) : lsm_cursor_next(c));
   }
   lsm_cursor_close(c);

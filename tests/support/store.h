@@ -12,13 +12,15 @@
 #define STORE_DIR "/store"
 
 /* rc must be LSM_OK; else the test fails with lsm_errmsg(). */
-#define ck_lsm(expr)                                                                    \
-  do {                                                                                  \
-    lsm_rc ck_rc = (expr);                                                              \
+#define ck_lsm(expr)                                                                       \
+  do {                                                                                     \
+    lsm_rc ck_rc = (expr);                                                                 \
     ck_assert_msg(ck_rc == LSM_OK, "%s: %s: %s", #expr, lsm_rc_name(ck_rc), lsm_errmsg()); \
   } while (0)
 
-static inline lsm_slice S(const char *text) { return lsm_slice_str(text); }
+static inline lsm_slice S(const char *text) {
+  return lsm_slice_str(text);
+}
 
 /* A host of the store (lsm_txn_prepare): what it committed last. */
 typedef struct store_host {
@@ -59,6 +61,13 @@ lsm_stats store_stats(lsm_db *db);
 
 /* Files of a kind (".sst") in the directory. */
 int store_count_files(lsm_env *env, const char *suffix);
+
+/* ThreadSanitizer is slow: samples are smaller there. */
+#ifdef __SANITIZE_THREAD__
+#define STORE_SLOW 5
+#else
+#define STORE_SLOW 1
+#endif
 
 /* A number from the environment variable, for longer campaigns by hand. */
 uint64_t store_param(const char *name, uint64_t otherwise);
