@@ -9,6 +9,7 @@
 #   other *.sql  Run once; must print what stands in <name>.expected.
 #   ../../sql/*.sql   The scripts for people; expected/<name>.out.
 #   test_python.py    The same ideas in a second binding, and random ones.
+#   fuzz_diff.py      Random schemas and statements: 50 seeds, in at most a minute.
 #
 # In same_*.sql and *.sql these lines are replaced in place:
 #   --@reopen        closes the database and opens it again
@@ -154,6 +155,20 @@ if wanted python; then
       tail -60 "$tmp/python.out"
       report test_python.py 1
     fi
+  fi
+fi
+
+if wanted fuzz && [ -n "${python=/usr/bin/python3}" ]; then
+  LD_PRELOAD=$preload LSMVTAB=$ext TMPDIR=$tmp "$python" tests/sql/fuzz_diff.py \
+    --seeds 50 --seconds 60 >"$tmp/fuzz.out" 2>&1
+  rc=$?
+  n=$(sed -nE 's/^([0-9]+) checks$/\1/p' "$tmp/fuzz.out" | tail -1)
+  if [ $rc -eq 0 ] && [ "${n:-0}" -gt 0 ]; then
+    checks=$((checks + n - 1))
+    report "fuzz_diff.py ($n sessions)" 0
+  else
+    tail -40 "$tmp/fuzz.out"
+    report fuzz_diff.py 1
   fi
 fi
 
