@@ -116,6 +116,7 @@ struct lsm_db {
   lsm_wal *wal;          /* NULL until the first write */
   _Atomic uint64_t last_txid; /* written under the log role */
   bool mem_has_host;     /* mem holds transactions that a host decided */
+  bool commit_owed;      /* a COMMIT of one that was to be durable is not synced */
   uint64_t log_number;   /* of the active log; 0: none yet */
   uint32_t log_salt;     /* recovery's: to go on with that log */
   uint64_t log_end;

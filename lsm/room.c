@@ -142,6 +142,7 @@ lsm_rc lsm_log_sync(lsm_db *db) {
     rc = lsm_wal_sync(db->wal);
     LSM_COUNT(db, syncs, 1);
   }
+  if (rc == LSM_OK) db->commit_owed = false;
   return rc;
 }
 

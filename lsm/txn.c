@@ -334,6 +334,11 @@ lsm_rc lsm_txn_prepare(lsm_txn *t, lsm_sync sync, const uint8_t *host,
     rc = lsm_memtable_reserve_merge(db->mem, &v);
     lsm_mutex_unlock(&db->apply_mu);
   }
+  /* When the host goes on without a sync of the log, its number may be durable
+  ** before the COMMITs that it then no longer stands for. */
+  if (rc == LSM_OK && host != NULL && db->commit_owed && sync != LSM_SYNC_FULL) {
+    rc = lsm_log_sync(db);
+  }
   if (rc == LSM_OK) rc = log_batch(t, host);
   if (rc == LSM_OK && sync == LSM_SYNC_FULL) {
     rc = lsm_log_sync(db);
@@ -358,6 +363,7 @@ lsm_rc lsm_txn_prepare(lsm_txn *t, lsm_sync sync, const uint8_t *host,
 static void note_decision(lsm_txn *t) {
   lsm_db *db = t->db;
   db->mem_has_host = true;
+  if (t->sync == LSM_SYNC_FULL) db->commit_owed = true;
   if (lsm_wal_append(db->wal, LSM_WAL_COMMIT, t->txid, NULL, 0) != LSM_OK) db->flush_first = true;
 }
 
