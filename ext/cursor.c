@@ -4,7 +4,11 @@
 ** in key order; ranges that are one whole key are looked up instead of sought.
 ** Where several texts and a number may equal a value by which the plan has
 ** fixed a column for good, the ranges are merged by what follows that column:
-** so the rows come in the order they would have if it were one value. */
+** so the rows come in the order they would have if it were one value.
+**
+** Along an index the walk is over entries; a row is looked up when a column is
+** asked for that its entry does not have. */
+#include "base.h"
 #include "rowenc.h"
 #include "search.h"
 #include "vtab.h"
@@ -20,9 +24,13 @@ typedef struct cursor {
   lsm_cursor *cur;    /* in the current range; in a merge: the one that is next */
   lsm_cursor **merge; /* one a range, when they are merged */
   size_t nmerge;
-  int fixed;     /* key columns that do not count in a merge */
+  int fixed;     /* columns that do not count in a merge */
   lsm_buf value; /* of a key that was looked up */
-  lsm_row row;
+  lsm_row row;   /* along an index: the key alone, until the row is fetched */
+  lsm_row entry; /* of the index walked last */
+  bool faithful; /* columns may be read from entry and key */
+  bool fetched;
+  lsm_buf row_key, row_value; /* of the entry's row */
 } cursor;
 
 static lsm_vtab *table_of(cursor *c) {
@@ -42,7 +50,7 @@ int lsm_vtab_cursor_open(sqlite3_vtab *vtab, sqlite3_vtab_cursor **out) {
   c->eof = true;
   c->cs = v->cs;
   lsm_conn_cursor_opened(c->cs);
-  code = lsm_vtab_fail(vtab, lsm_search_init(&c->search, v->schema));
+  code = lsm_vtab_fail(vtab, lsm_search_init(&c->search, lsm_plan_max_parts(v)));
   if (code == SQLITE_OK) code = lsm_vtab_fail(vtab, lsm_row_init(&c->row, v->schema));
   if (code != SQLITE_OK) {
     lsm_vtab_cursor_close(&c->base);
@@ -70,10 +78,63 @@ int lsm_vtab_cursor_close(sqlite3_vtab_cursor *cur) {
   end_scan(c);
   lsm_search_fini(&c->search);
   lsm_row_fini(&c->row);
+  lsm_row_fini(&c->entry);
   lsm_buf_fini(&c->value);
+  lsm_buf_fini(&c->row_key);
+  lsm_buf_fini(&c->row_value);
   lsm_conn_cursor_closed(c->cs);
   sqlite3_free(c);
   return SQLITE_OK;
+}
+
+/*------------------------------------------------------------------- rows */
+
+/* The walk stands on this pair, a row or an entry. */
+static lsm_rc show(cursor *c, lsm_slice key, lsm_slice value) {
+  const lsm_vindex *x = c->search.path.x;
+  if (x == NULL) {
+    lsm_row_point(&c->row, key, value);
+    return LSM_OK;
+  }
+  const lsm_schema *s = table_of(c)->schema;
+  lsm_rc rc = lsm_entry_row_key(s, x->def, key, value, &c->row_key, &c->faithful);
+  if (rc != LSM_OK) return rc;
+  c->fetched = false;
+  lsm_row_point(&c->entry, key, lsm_entry_no_codes());
+  lsm_row_point(&c->row, lsm_buf_slice(&c->row_key), lsm_entry_no_codes());
+  return LSM_OK;
+}
+
+/* Reads the entry's row. */
+static lsm_rc fetch(cursor *c) {
+  lsm_slice key = lsm_buf_slice(&c->row_key);
+  lsm_rc rc = lsm_get(c->snap, table_of(c)->keyspace, key, &c->row_value);
+  if (rc == LSM_NOTFOUND) {
+    return lsm_corrupt(table_of(c)->table, 0, "an index entry without its row");
+  }
+  if (rc == LSM_OK) lsm_row_point(&c->row, key, lsm_buf_slice(&c->row_value));
+  c->fetched = rc == LSM_OK;
+  return rc;
+}
+
+/* What COLUMN is to be read from. */
+static lsm_rc row_with(cursor *c, int column, lsm_row **row) {
+  const lsm_schema *s = table_of(c)->schema;
+  const lsm_vindex *x = c->search.path.x;
+  *row = &c->row;
+  if (x == NULL || c->fetched || column >= s->ncolumn || column == s->alias_column) return LSM_OK;
+  if (c->faithful && x->def->entry->column[column].key_pos >= 0) {
+    *row = &c->entry;
+    return LSM_OK;
+  }
+  return c->faithful && s->column[column].key_pos >= 0 ? LSM_OK : fetch(c);
+}
+
+/* Along an index entry has its columns. */
+static lsm_rc prepare_entry(cursor *c, const lsm_vindex *x) {
+  if (x == NULL || c->entry.schema == x->def->entry) return LSM_OK;
+  lsm_row_fini(&c->entry);
+  return lsm_row_init(&c->entry, x->def->entry);
 }
 
 /*------------------------------------------------------------------ moves */
@@ -86,7 +147,7 @@ static const lsm_key_range *take_range(cursor *c) {
 
 /* A cursor on the range's first row, the way we go. */
 static lsm_rc open_range(cursor *c, const lsm_key_range *r, lsm_cursor **cur) {
-  lsm_rc rc = lsm_cursor_open(c->snap, table_of(c)->keyspace, lsm_key_range_lower(r),
+  lsm_rc rc = lsm_cursor_open(c->snap, c->search.path.keyspace, lsm_key_range_lower(r),
                               lsm_key_range_upper(r), cur);
   if (rc == LSM_OK) rc = c->reverse ? lsm_cursor_last(*cur) : lsm_cursor_first(*cur);
   return rc;
@@ -105,16 +166,15 @@ static lsm_rc settle(cursor *c) {
     }
     rc = open_range(c, take_range(c), &c->cur);
   }
-  if (rc == LSM_OK) lsm_row_point(&c->row, lsm_cursor_key(c->cur), lsm_cursor_value(c->cur));
-  return rc;
+  return rc == LSM_OK ? show(c, lsm_cursor_key(c->cur), lsm_cursor_value(c->cur)) : rc;
 }
 
 /* The next row whose key is the lower bound of a range. */
 static lsm_rc look_up(cursor *c) {
   while (c->left > 0) {
     lsm_slice key = lsm_buf_slice(&take_range(c)->lower);
-    lsm_rc rc = lsm_get(c->snap, table_of(c)->keyspace, key, &c->value);
-    if (rc == LSM_OK) lsm_row_point(&c->row, key, lsm_buf_slice(&c->value));
+    lsm_rc rc = lsm_get(c->snap, c->search.path.keyspace, key, &c->value);
+    if (rc == LSM_OK) return show(c, key, lsm_buf_slice(&c->value));
     if (rc != LSM_NOTFOUND) return rc;
   }
   end_scan(c);
@@ -125,10 +185,10 @@ static lsm_rc look_up(cursor *c) {
 
 /* What counts in a merge: the key without its fixed columns. */
 static lsm_rc merge_key(const cursor *c, const lsm_cursor *cur, lsm_slice *key) {
-  const lsm_schema *s = c->search.schema;
+  const lsm_key_part *part = c->search.path.part;
   lsm_rc rc = LSM_OK;
   *key = lsm_cursor_key(cur);
-  for (int i = 0; i < c->fixed && rc == LSM_OK; i++) rc = lsm_key_skip(key, &s->key[i]);
+  for (int i = 0; i < c->fixed && rc == LSM_OK; i++) rc = lsm_key_skip(key, &part[i]);
   return rc;
 }
 
@@ -146,11 +206,8 @@ static lsm_rc settle_merge(cursor *c) {
       best = key;
     }
   }
-  if (c->cur == NULL) {
-    end_scan(c);
-  } else {
-    lsm_row_point(&c->row, lsm_cursor_key(c->cur), lsm_cursor_value(c->cur));
-  }
+  if (c->cur != NULL) return show(c, lsm_cursor_key(c->cur), lsm_cursor_value(c->cur));
+  end_scan(c);
   return LSM_OK;
 }
 
@@ -176,10 +233,10 @@ int lsm_vtab_filter(sqlite3_vtab_cursor *cur, int idx_num, const char *idx_str, 
   lsm_scan_plan p = lsm_plan_unpack(idx_num);
   (void)idx_str, (void)argc;
   end_scan(c);
+  lsm_path path = lsm_plan_path(table_of(c), p.index);
   lsm_rc rc = lsm_conn_snapshot(c->cs, &c->snap);
-  if (rc == LSM_OK) {
-    rc = lsm_search_build(&c->search, &p, argv, c->snap, table_of(c)->keyspace);
-  }
+  if (rc == LSM_OK) rc = prepare_entry(c, path.x);
+  if (rc == LSM_OK) rc = lsm_search_build(&c->search, &path, &p, argv, c->snap);
   c->left = rc == LSM_OK ? c->search.nranges : 0;
   c->reverse = p.reverse;
   c->fixed = p.neq;
@@ -214,8 +271,11 @@ int lsm_vtab_eof(sqlite3_vtab_cursor *cur) {
 
 int lsm_vtab_column(sqlite3_vtab_cursor *cur, sqlite3_context *ctx, int col) {
   cursor *c = (cursor *)cur;
+  lsm_row *row;
+  lsm_rc rc = row_with(c, col, &row);
   /* SQLite keeps a static result past the next step (in max(), say): copies. */
-  return lsm_vtab_fail(cur->pVtab, lsm_row_result(&c->row, col, ctx, false));
+  if (rc == LSM_OK) rc = lsm_row_result(row, col, ctx, false);
+  return lsm_vtab_fail(cur->pVtab, rc);
 }
 
 int lsm_vtab_rowid(sqlite3_vtab_cursor *cur, sqlite_int64 *rowid) {

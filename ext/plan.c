@@ -1,32 +1,42 @@
-/* plan.c: xBestIndex: which part of the key a query needs.
+/* plan.c: xBestIndex: which part of which key or index a query needs.
 **
-** The key's columns are taken in order: those compared with = first, then one
-** range. SQLite still checks every term on every row (omit is never set), so a
-** plan may give more rows than wanted but never fewer; search.c says where that
-** matters. idxNum carries the plan, idxStr says it in words for EXPLAIN QUERY
-** PLAN; FORMAT.md has the bits. */
+** The primary key and each index are a path to the rows. Along a path the columns
+** are taken in order: those compared with = first, then one range. The path that
+** costs least is taken. SQLite still checks every term on every row (omit is
+** never set), so a plan may give more rows than wanted but never fewer; search.c
+** says where that matters. idxNum carries the plan, idxStr says it in words for
+** EXPLAIN QUERY PLAN. */
 #include "vtab.h"
 
 #include <math.h>
 
 #define NO_TERM     (-1)
-#define MAX_EQ      127
-#define MAX_LITERAL 16 /* bits of idxNum for them */
+#define MAX_EQ      31
+#define MAX_LITERAL 12 /* bits of idxNum for them */
 
-/* Cost of going to a place, in rows read one after another. */
+/* Costs, in rows read one after another: of going to a place, of the row that an
+** entry names, of sorting one. The second is less than it is at worst: a range on
+** an index comes before a scan. */
 #define SEEK_COST    20.0
+#define LOOKUP_COST  2.5
+#define SORT_COST    3.0
 #define DEFAULT_ROWS 1000000.0 /* of a store that could not be asked */
+#define FEW_ROWS     1000.0    /* a plan is made for tables that may grow to this */
 
 enum {
-  BIT_LOWER = 1 << 7,
-  BIT_LOWER_STRICT = 1 << 8,
-  BIT_UPPER = 1 << 9,
-  BIT_UPPER_STRICT = 1 << 10,
-  BIT_REVERSE = 1 << 11,
-  BIT_UNIQUE = 1 << 12,
-  SHIFT_LITERAL = 13,
-  BIT_MERGE = 1 << 29
+  BIT_LOWER = 1 << 5,
+  BIT_LOWER_STRICT = 1 << 6,
+  BIT_UPPER = 1 << 7,
+  BIT_UPPER_STRICT = 1 << 8,
+  BIT_REVERSE = 1 << 9,
+  BIT_UNIQUE = 1 << 10,
+  BIT_MERGE = 1 << 11,
+  BIT_NULLS = 1 << 12,
+  SHIFT_INDEX = 13,
+  MASK_INDEX = 0x3f,
+  SHIFT_LITERAL = 19
 };
+_Static_assert(LSM_MAX_INDEXES <= MASK_INDEX, "an index number fits idxNum");
 
 lsm_scan_plan lsm_plan_unpack(int n) {
   lsm_scan_plan p;
@@ -38,7 +48,9 @@ lsm_scan_plan lsm_plan_unpack(int n) {
   p.reverse = (n & BIT_REVERSE) != 0;
   p.unique = (n & BIT_UNIQUE) != 0;
   p.merge = (n & BIT_MERGE) != 0;
-  p.literal = ((unsigned)n >> SHIFT_LITERAL) & ((1u << MAX_LITERAL) - 1);
+  p.nulls = (n & BIT_NULLS) != 0;
+  p.index = n >> SHIFT_INDEX & MASK_INDEX;
+  p.literal = (unsigned)n >> SHIFT_LITERAL;
   return p;
 }
 
@@ -51,8 +63,46 @@ static int pack(const lsm_scan_plan *p) {
   if (p->reverse) n |= BIT_REVERSE;
   if (p->unique) n |= BIT_UNIQUE;
   if (p->merge) n |= BIT_MERGE;
-  return n | (int)(p->literal << SHIFT_LITERAL);
+  if (p->nulls) n |= BIT_NULLS;
+  return n | p->index << SHIFT_INDEX | (int)(p->literal << SHIFT_LITERAL);
 }
+
+/*------------------------------------------------------------------ paths */
+
+/* Does column POS stand before with this collation, or (any) with whichever? */
+static bool repeats(const lsm_path *p, int pos, bool any) {
+  for (int i = 0; i < pos; i++) {
+    bool same = any || p->part[i].collation == p->part[pos].collation;
+    if (p->part[i].column == p->part[pos].column && same) return true;
+  }
+  return false;
+}
+
+lsm_path lsm_plan_path(const lsm_vtab *v, int index) {
+  const lsm_schema *s = v->schema;
+  if (index > 0) {
+    const lsm_vindex *x = &v->index[index - 1];
+    const lsm_index *d = x->def;
+    lsm_path p = {x, x->keyspace, d->all, d->nall, d->npart, d->unique ? d->npart : 0, false};
+    /* The row's key follows in every entry but those that are alone. */
+    while (!d->unique && p.nterm < p.npart && !repeats(&p, p.nterm, true)) p.nterm++;
+    return p;
+  }
+  bool columns = s->kind == LSM_KEY_COLUMNS;
+  int n = columns ? s->nkey : 1;
+  return (lsm_path){NULL, v->keyspace, columns ? s->key : &s->rowid, n, n, n, !columns};
+}
+
+int lsm_plan_max_parts(const lsm_vtab *v) {
+  int max = 0;
+  for (int i = 0; i <= v->nindex; i++) {
+    lsm_path p = lsm_plan_path(v, i);
+    if (p.npart > max) max = p.npart;
+  }
+  return max;
+}
+
+/*------------------------------------------------------------------ terms */
 
 /* How an equality fixes a column of the key. */
 typedef enum fixing {
@@ -65,43 +115,45 @@ typedef enum fixing {
 typedef struct choice {
   lsm_vtab *v;
   sqlite3_index_info *info;
+  lsm_path path;
   lsm_scan_plan plan;
   int eq[MAX_EQ];
   unsigned char fix[MAX_EQ]; /* fixing */
   int lower, upper;
   bool exact; /* all of them are */
   bool list;  /* one is by a list */
+  bool ordered, covering;
 } choice;
 
-/* Key columns; a rowid is a key of one column. */
-static int key_length(const lsm_schema *s) {
-  return s->kind == LSM_KEY_COLUMNS ? s->nkey : 1;
+static bool is_rowid(const choice *c, int column) {
+  return column < 0 || column == c->v->schema->alias_column;
 }
 
-/* Is COLUMN, as SQLite numbers it, column POS of the key? */
-static bool is_key_column(const lsm_schema *s, int column, int pos) {
-  if (s->kind == LSM_KEY_COLUMNS) return column == s->key[pos].column;
-  return column == -1 || (s->kind == LSM_KEY_ROWID_ALIAS && column == s->alias_column);
+/* Is COLUMN, as SQLite numbers it, column POS of the path? */
+static bool is_column(const choice *c, int column, int pos) {
+  int mine = c->path.part[pos].column;
+  return column == mine || (is_rowid(c, column) && is_rowid(c, mine));
 }
 
 static const char *collation_name(lsm_collation c) {
   return c == LSM_COLL_NOCASE ? "NOCASE" : c == LSM_COLL_RTRIM ? "RTRIM" : "BINARY";
 }
 
-/* Does the term compare as the key is ordered? */
+/* Does the term compare as the path is ordered? */
 static bool collation_fits(const choice *c, int term, int pos) {
-  const lsm_schema *s = c->v->schema;
-  if (s->kind != LSM_KEY_COLUMNS) return true;
+  if (is_rowid(c, c->path.part[pos].column)) return true;
+  if (c->info->aConstraint[term].op == SQLITE_INDEX_CONSTRAINT_ISNULL) return true;
   const char *name = sqlite3_vtab_collation(c->info, term);
-  return name == NULL || sqlite3_stricmp(name, collation_name(s->key[pos].collation)) == 0;
+  const char *mine = collation_name(c->path.part[pos].collation);
+  return name == NULL || sqlite3_stricmp(name, mine) == 0;
 }
 
-/* The first usable term with one of two operators on column POS of the key. */
-static int find_term(const choice *c, int pos, int op1, int op2) {
+/* The first usable term with one of the operators on column POS of the path. */
+static int find_term(const choice *c, int pos, int op1, int op2, int op3) {
   for (int i = 0; i < c->info->nConstraint; i++) {
     const struct sqlite3_index_constraint *t = &c->info->aConstraint[i];
-    if (t->usable && (t->op == op1 || t->op == op2) &&
-        is_key_column(c->v->schema, t->iColumn, pos) && collation_fits(c, i, pos)) {
+    if (t->usable && (t->op == op1 || t->op == op2 || t->op == op3) &&
+        is_column(c, t->iColumn, pos) && collation_fits(c, i, pos)) {
       return i;
     }
   }
@@ -132,36 +184,38 @@ static void note_literal(choice *c, int term, int n) {
 ** for other columns the other side's affinity counts, which only a literal text
 ** or blob is known not to have. */
 static bool term_is_exact(const choice *c, int n, int pos) {
-  const lsm_schema *s = c->v->schema;
-  if (s->kind != LSM_KEY_COLUMNS) return true;
-  lsm_affinity aff = s->key[pos].affinity;
+  lsm_affinity aff = c->path.part[pos].affinity;
+  if (c->info->aConstraint[c->eq[n]].op == SQLITE_INDEX_CONSTRAINT_ISNULL) return true;
   if (aff != LSM_AFF_BLOB && aff != LSM_AFF_TEXT) return true;
   return n < MAX_LITERAL && (c->plan.literal & (1u << n)) != 0;
 }
 
 /* Is the term an IN whose values the search is to get all at once? Then they
 ** come with the affinity that IN gives them, SQLite checks IN itself, and the
-** rows come in the key's order. Rowids need none of that. */
-static bool is_list(const choice *c, int term) {
+** rows come in the path's order. Rowids need none of that. handle: 1 to have it
+** so, -1 to ask. */
+static bool is_list(const choice *c, int term, int handle) {
 #if SQLITE_VERSION_NUMBER >= 3038000
-  if (lsm_sqlite_has(3038000) && c->v->schema->kind == LSM_KEY_COLUMNS) {
-    return sqlite3_vtab_in(c->info, term, 1) != 0;
+  if (lsm_sqlite_has(3038000) && !c->path.rowids) {
+    return sqlite3_vtab_in(c->info, term, handle) != 0;
   }
 #endif
-  (void)c, (void)term;
+  (void)c, (void)term, (void)handle;
   return false;
 }
 
-/* Takes equalities along the key, then a range. */
+/* Takes equalities along the path, then a range. */
 static void choose_terms(choice *c) {
-  int nkey = key_length(c->v->schema), n = 0;
+  int max = c->path.nterm < MAX_EQ ? c->path.nterm : MAX_EQ, n = 0;
   c->exact = true;
   c->lower = c->upper = NO_TERM;
-  while (n < nkey && n < MAX_EQ) {
-    int t = find_term(c, n, SQLITE_INDEX_CONSTRAINT_EQ, SQLITE_INDEX_CONSTRAINT_IS);
+  for (; n < max; n++) {
+    int t = find_term(c, n, SQLITE_INDEX_CONSTRAINT_EQ, SQLITE_INDEX_CONSTRAINT_IS,
+                      SQLITE_INDEX_CONSTRAINT_ISNULL);
     if (t == NO_TERM) break;
     c->eq[n] = t;
-    if (is_list(c, t)) {
+    if (c->info->aConstraint[t].op != SQLITE_INDEX_CONSTRAINT_EQ) c->plan.nulls = true;
+    if (is_list(c, t, -1)) {
       c->fix[n] = FIX_LIST;
       c->list = true;
     } else {
@@ -169,13 +223,12 @@ static void choose_terms(choice *c) {
       c->fix[n] = term_is_exact(c, n, n) ? FIX_EXACT : FIX_LOOSE;
     }
     if (c->fix[n] != FIX_EXACT) c->exact = false;
-    n++;
   }
   c->plan.neq = n;
-  c->plan.unique = n == nkey;
-  if (n == nkey || n == MAX_EQ) return;
-  c->lower = find_term(c, n, SQLITE_INDEX_CONSTRAINT_GT, SQLITE_INDEX_CONSTRAINT_GE);
-  c->upper = find_term(c, n, SQLITE_INDEX_CONSTRAINT_LT, SQLITE_INDEX_CONSTRAINT_LE);
+  c->plan.unique = n > 0 && n == c->path.nunique;
+  if (n == max) return;
+  c->lower = find_term(c, n, SQLITE_INDEX_CONSTRAINT_GT, SQLITE_INDEX_CONSTRAINT_GE, NO_TERM);
+  c->upper = find_term(c, n, SQLITE_INDEX_CONSTRAINT_LT, SQLITE_INDEX_CONSTRAINT_LE, NO_TERM);
   if (c->lower != NO_TERM) {
     c->plan.has_lower = true;
     c->plan.lower_strict = c->info->aConstraint[c->lower].op == SQLITE_INDEX_CONSTRAINT_GT;
@@ -188,60 +241,65 @@ static void choose_terms(choice *c) {
   }
 }
 
+/*------------------------------------------------------------------ order */
+
+/* Does the path at POS order rows as ORDER BY COLUMN does? That comes with the
+** column's own collation only. */
+static bool orders_by(const choice *c, int column, int pos) {
+  return is_column(c, column, pos) &&
+         (is_rowid(c, column) ||
+          c->path.part[pos].collation == c->v->schema->column[column].collation);
+}
+
 /* Does an equality fix COLUMN to one value? Equal by a collation that is not
 ** the column's own is not the same. */
 static bool is_one_value(const choice *c, int column) {
-  const lsm_schema *s = c->v->schema;
   for (int k = 0; k < c->plan.neq; k++) {
-    if (c->fix[k] != FIX_EXACT || !is_key_column(s, column, k)) continue;
-    if (s->kind != LSM_KEY_COLUMNS || s->key[k].collation == s->column[column].collation) {
-      return true;
-    }
+    if (c->fix[k] == FIX_EXACT && orders_by(c, column, k)) return true;
   }
   return false;
 }
 
-/* Does the key at POS order rows as ORDER BY COLUMN does? */
-static bool orders_by(const lsm_schema *s, int column, int pos) {
-  return is_key_column(s, column, pos) &&
-         (s->kind != LSM_KEY_COLUMNS || s->key[pos].collation == s->column[column].collation);
-}
-
-/* Can the order asked for be had by walking the key, and which way? A column
+/* Can the order asked for be had by walking the path, and which way? A column
 ** that an equality fixes orders nothing and may stand anywhere, or nowhere. One
 ** that it fixes loosely may be passed over too, but then the ranges must be
-** merged by what follows it (plan.merge). */
+** merged by what follows it (plan.merge). One that stood before orders nothing
+** more. */
 static bool order_fits(choice *c, bool *reverse) {
-  const lsm_schema *s = c->v->schema;
-  int nkey = key_length(s), pos = 0;
+  int npart = c->path.npart, pos = 0;
   bool known = false, loose_met = false, merge = false;
   *reverse = false;
   for (int i = 0; i < c->info->nOrderBy; i++) {
     int column = c->info->aOrderBy[i].iColumn;
     if (is_one_value(c, column)) continue;
-    while (pos < c->plan.neq && c->fix[pos] != FIX_LIST && !orders_by(s, column, pos)) {
+    while (pos < c->plan.neq && c->fix[pos] != FIX_LIST && !orders_by(c, column, pos)) {
       if (c->fix[pos++] == FIX_LOOSE) merge = true;
     }
-    if (pos == nkey) break; /* the key is complete: rows do not tie */
-    if (!orders_by(s, column, pos)) return false;
+    while (pos >= c->plan.neq && pos < npart && repeats(&c->path, pos, false)) pos++;
+    if (pos == npart) break; /* the path is complete: rows do not tie */
+    if (!orders_by(c, column, pos)) return false;
     if (pos < c->plan.neq && c->fix[pos] == FIX_LOOSE) loose_met = true;
-    bool desc = s->kind == LSM_KEY_COLUMNS && s->key[pos].desc;
-    bool back = (c->info->aOrderBy[i].desc != 0) != desc;
+    bool back = (c->info->aOrderBy[i].desc != 0) != c->path.part[pos].desc;
     if (known && back != *reverse) return false;
     *reverse = back;
     known = true;
     pos++;
   }
-  /* Merged rows may tie, and only columns after all equalities count in a merge. */
-  if (merge && (pos == nkey || loose_met || c->list)) return false;
+  /* Merged rows may tie, and only columns after all equalities count in a merge;
+  ** entries of a UNIQUE index may have none there. */
+  bool alone = c->path.x != NULL && c->path.x->def->unique;
+  if (merge && (pos == npart || loose_met || c->list || alone)) return false;
   c->plan.merge = merge;
   return true;
 }
+
+/*------------------------------------------------------------------- cost */
 
 /* Says which value of xFilter's argv each term gets. */
 static void hand_out_arguments(choice *c) {
   int n = 0;
   for (int i = 0; i < c->plan.neq; i++) {
+    if (c->fix[i] == FIX_LIST) (void)is_list(c, c->eq[i], 1);
     c->info->aConstraintUsage[c->eq[i]].argvIndex = ++n;
   }
   if (c->lower != NO_TERM) c->info->aConstraintUsage[c->lower].argvIndex = ++n;
@@ -262,53 +320,107 @@ static double table_rows(lsm_vtab *v) {
   if (rc == LSM_OK) rc = lsm_estimate(snap, v->keyspace, open, open, &rows, &bytes);
   lsm_snapshot_release(snap);
   if (rc != LSM_OK) return DEFAULT_ROWS;
-  return rows < 10 ? 10.0 : (double)rows;
+  return rows < FEW_ROWS ? FEW_ROWS : (double)rows;
 }
 
 /* Each equality on a prefix is taken to divide the rows evenly; each bound to
-** keep a quarter, as SQLite does without statistics. */
-static void estimate(choice *c) {
-  double all = table_rows(c->v), rows = all;
-  int nkey = key_length(c->v->schema);
-  if (c->plan.unique) {
+** keep a quarter, as SQLite does without statistics. ALL: rows of the table. */
+static double rows_of(const choice *c, double all) {
+  const lsm_scan_plan *p = &c->plan;
+  double rows = all;
+  int n = c->path.x == NULL ? c->path.npart : c->path.x->def->npart + 1;
+  if (p->unique && !p->nulls) {
     rows = 1;
-  } else if (c->plan.neq > 0) {
-    rows = pow(all, 1.0 - (double)c->plan.neq / nkey);
+  } else if (p->neq > 0) {
+    rows = p->neq < n ? pow(all, 1.0 - (double)p->neq / n) : 1;
     if (rows > all / 10) rows = all / 10;
   }
-  if (c->list) rows *= 4;
-  if (c->plan.has_lower) rows /= 4;
-  if (c->plan.has_upper) rows /= 4;
-  if (rows < 1) rows = 1;
-  c->info->estimatedRows = (sqlite3_int64)rows;
-  c->info->estimatedCost = SEEK_COST + rows;
-  if (c->plan.unique && c->exact) c->info->idxFlags |= SQLITE_INDEX_SCAN_UNIQUE;
+  if (c->list) rows = rows * 4 < all / 5 ? rows * 4 : all / 5;
+  if (p->has_lower) rows /= 4;
+  if (p->has_upper) rows /= 4;
+  return rows < 1 ? 1 : rows;
 }
 
-/* Name of a key column for people. */
-static const char *key_name(const lsm_schema *s, int pos) {
-  if (s->kind == LSM_KEY_COLUMNS) return s->column[s->key[pos].column].name;
-  return s->kind == LSM_KEY_ROWID_ALIAS ? s->column[s->alias_column].name : "rowid";
+/* Sorting is SQLite's and counted there; here only to compare with a path that
+** has the order. */
+static double cost_of(const choice *c, double all, bool sorting) {
+  double rows = rows_of(c, all), cost = SEEK_COST + rows;
+  if (c->path.x != NULL && !c->covering) cost += rows * LOOKUP_COST;
+  if (sorting && c->info->nOrderBy > 0 && !c->ordered) cost += (rows - 1) * SORT_COST;
+  return cost;
+}
+
+/* Are all columns that are asked for in the entries? */
+static bool is_covering(const choice *c) {
+  const lsm_schema *s = c->v->schema;
+  if (c->path.x == NULL) return false;
+  const lsm_column *entry = c->path.x->def->entry->column;
+  for (int i = 0; i < s->ncolumn; i++) {
+    bool used = (c->info->colUsed >> (i < 63 ? i : 63) & 1) != 0;
+    if (used && entry[i].key_pos < 0 && s->column[i].key_pos < 0) return false;
+  }
+  return true;
+}
+
+/* The best that the path can do. */
+static void plan_path(choice *c, lsm_vtab *v, sqlite3_index_info *info, int index) {
+  memset(c, 0, sizeof(*c));
+  c->v = v;
+  c->info = info;
+  c->path = lsm_plan_path(v, index);
+  c->plan.index = index;
+  choose_terms(c);
+  c->covering = is_covering(c);
+  bool reverse;
+  if (info->nOrderBy > 0 && order_fits(c, &reverse)) {
+    c->ordered = true;
+    c->plan.reverse = reverse;
+  }
+}
+
+/*------------------------------------------------------------------ words */
+
+/* Name of a path's column for people. */
+static const char *column_name(const choice *c, int pos) {
+  int column = c->path.part[pos].column;
+  return column < 0 ? "rowid" : c->v->schema->column[column].name;
+}
+
+static void describe_path(const choice *c, sqlite3_str *str) {
+  if (c->path.x == NULL) {
+    sqlite3_str_appendall(str, c->path.rowids ? "ROWID" : "PRIMARY KEY");
+    return;
+  }
+  const lsm_index *def = c->path.x->def;
+  if (c->covering) sqlite3_str_appendall(str, "COVERING ");
+  if (def->name != NULL) {
+    sqlite3_str_appendf(str, "INDEX %s", def->name);
+    return;
+  }
+  sqlite3_str_appendall(str, "UNIQUE(");
+  for (int i = 0; i < def->npart; i++) {
+    sqlite3_str_appendf(str, "%s%s", i > 0 ? ", " : "", column_name(c, i));
+  }
+  sqlite3_str_appendall(str, ")");
 }
 
 /* "PRIMARY KEY (a=? AND b>?) DESC", in the words SQLite has for its own. */
 static char *describe(const choice *c) {
-  const lsm_schema *s = c->v->schema;
   const lsm_scan_plan *p = &c->plan;
   sqlite3_str *str = sqlite3_str_new(c->v->conn->db);
   const char *sep = "";
-  sqlite3_str_appendall(str, s->kind == LSM_KEY_COLUMNS ? "PRIMARY KEY" : "ROWID");
+  describe_path(c, str);
   if (p->neq > 0 || p->has_lower || p->has_upper) sqlite3_str_appendall(str, " (");
   for (int i = 0; i < p->neq; i++) {
-    sqlite3_str_appendf(str, "%s%s=?", sep, key_name(s, i));
+    sqlite3_str_appendf(str, "%s%s=?", sep, column_name(c, i));
     sep = " AND ";
   }
   if (p->has_lower) {
-    sqlite3_str_appendf(str, "%s%s%s?", sep, key_name(s, p->neq), p->lower_strict ? ">" : ">=");
+    sqlite3_str_appendf(str, "%s%s%s?", sep, column_name(c, p->neq), p->lower_strict ? ">" : ">=");
     sep = " AND ";
   }
   if (p->has_upper) {
-    sqlite3_str_appendf(str, "%s%s%s?", sep, key_name(s, p->neq), p->upper_strict ? "<" : "<=");
+    sqlite3_str_appendf(str, "%s%s%s?", sep, column_name(c, p->neq), p->upper_strict ? "<" : "<=");
   }
   if (p->neq > 0 || p->has_lower || p->has_upper) sqlite3_str_appendall(str, ")");
   if (p->reverse) sqlite3_str_appendall(str, " DESC");
@@ -316,20 +428,23 @@ static char *describe(const choice *c) {
 }
 
 int lsm_vtab_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info) {
-  choice c;
-  memset(&c, 0, sizeof(c));
-  c.v = (lsm_vtab *)vtab;
-  c.info = info;
-  choose_terms(&c);
-  bool reverse;
-  if (info->nOrderBy > 0 && order_fits(&c, &reverse)) {
-    info->orderByConsumed = 1;
-    c.plan.reverse = reverse;
+  lsm_vtab *v = (lsm_vtab *)vtab;
+  double all = table_rows(v);
+  choice best, c;
+  plan_path(&best, v, info, 0);
+  for (int n = 1; n <= v->nindex; n++) {
+    plan_path(&c, v, info, n);
+    if (cost_of(&c, all, true) < cost_of(&best, all, true)) best = c;
   }
-  hand_out_arguments(&c);
-  estimate(&c);
-  info->idxNum = pack(&c.plan);
-  info->idxStr = describe(&c);
+  info->orderByConsumed = best.ordered;
+  hand_out_arguments(&best);
+  info->estimatedRows = (sqlite3_int64)rows_of(&best, all);
+  info->estimatedCost = cost_of(&best, all, false);
+  if (best.plan.unique && !best.plan.nulls && best.exact) {
+    info->idxFlags |= SQLITE_INDEX_SCAN_UNIQUE;
+  }
+  info->idxNum = pack(&best.plan);
+  info->idxStr = describe(&best);
   info->needToFreeIdxStr = 1;
   return info->idxStr == NULL ? SQLITE_NOMEM : SQLITE_OK;
 }

@@ -519,7 +519,7 @@ static void finish_entry(lsm_parser *ps, lsm_index *x) {
   if (s->kind == LSM_KEY_COLUMNS) {
     memcpy(x->all + x->npart, s->key, (size_t)nkey * sizeof *x->all);
   } else {
-    x->all[x->npart] = (lsm_key_part){s->alias_column, LSM_AFF_INTEGER, LSM_COLL_BINARY, false};
+    x->all[x->npart] = s->rowid;
   }
   memcpy(column, s->column, ncolumn * sizeof *column);
   for (size_t i = 0; i < ncolumn; i++) column[i].key_pos = column[i].stored_pos = -1;
@@ -550,6 +550,7 @@ static void finish_indexes(lsm_parser *ps) {
 static void finish(lsm_parser *ps) {
   lsm_schema *s = ps->schema;
   finish_key(ps);
+  s->rowid = (lsm_key_part){s->alias_column, LSM_AFF_INTEGER, LSM_COLL_BINARY, false};
   finish_defaults(ps);
   s->affinity = lsm_parser_alloc(ps, (size_t)s->ncolumn * sizeof *s->affinity);
   if (s->affinity == NULL) return;

@@ -98,6 +98,7 @@ typedef struct lsm_schema {
   int alias_column;  /* LSM_KEY_ROWID_ALIAS: which; else -1 */
   lsm_key_part *key; /* LSM_KEY_COLUMNS: its columns in key order */
   int nkey;          /* 0 for rowids */
+  lsm_key_part rowid; /* a rowid as a column: the alias, or -1 */
   int nstored;       /* columns whose values are in the row */
   char *key_column;  /* name of the hidden last column (number ncolumn) that is
                      ** the encoded key of a composite key, or of one by another

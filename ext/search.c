@@ -1,6 +1,6 @@
 /* search.c: from a plan and the values it compares with to ranges of keys.
 **
-** The key's columns are gone down one by one, each with its value, or in turn
+** The columns of a key or an index are gone down one by one, each with its value, or in turn
 ** with all values of its IN list; at the end stands a range of keys.
 **
 ** Affinity. SQLite compares a column with a value after applying affinity to
@@ -27,15 +27,10 @@
 
 /*------------------------------------------------------------ init, fini */
 
-static int key_columns(const lsm_schema *s) {
-  return s->kind == LSM_KEY_COLUMNS ? s->nkey : 1;
-}
-
-lsm_rc lsm_search_init(lsm_search *s, const lsm_schema *schema) {
-  size_t n = (size_t)key_columns(schema) + 2;
-  s->schema = schema;
-  s->operands = lsm_calloc(n * sizeof(*s->operands));
-  s->eq = lsm_calloc(n * sizeof(*s->eq));
+lsm_rc lsm_search_init(lsm_search *s, int max_parts) {
+  s->noperands = max_parts + 2;
+  s->operands = lsm_calloc((size_t)s->noperands * sizeof(*s->operands));
+  s->eq = lsm_calloc((size_t)s->noperands * sizeof(*s->eq));
   return s->operands == NULL || s->eq == NULL ? lsm_nomem() : LSM_OK;
 }
 
@@ -47,7 +42,7 @@ static void clear_operands(lsm_operands *o) {
 }
 
 void lsm_search_fini(lsm_search *s) {
-  for (int i = 0; s->operands != NULL && i < key_columns(s->schema) + 2; i++) {
+  for (int i = 0; s->operands != NULL && i < s->noperands; i++) {
     clear_operands(&s->operands[i]);
     sqlite3_free(s->operands[i].item);
   }
@@ -111,7 +106,8 @@ static lsm_rc add_list(lsm_operands *o, sqlite3_value *arg, lsm_affinity column,
     int code = sqlite3_vtab_in_first(arg, &v);
     *is_list = code == SQLITE_OK || code == SQLITE_DONE;
     while (*is_list && code == SQLITE_OK && v != NULL) {
-      lsm_rc rc = add_value(o, v, column, false, true);
+      bool null = sqlite3_value_type(v) == SQLITE_NULL; /* equal to nothing */
+      lsm_rc rc = null ? LSM_OK : add_value(o, v, column, false, true);
       if (rc != LSM_OK) return rc;
       code = sqlite3_vtab_in_next(arg, &v);
     }
@@ -126,7 +122,7 @@ static lsm_rc add_list(lsm_operands *o, sqlite3_value *arg, lsm_affinity column,
 }
 
 static lsm_rc load_operands(lsm_search *s, const lsm_scan_plan *p, sqlite3_value **argv) {
-  const lsm_key_part *part = s->schema->key;
+  const lsm_key_part *part = s->path.part;
   int nbounds = p->has_lower + p->has_upper;
   lsm_rc rc = LSM_OK;
   for (int i = 0; i < p->neq + nbounds && rc == LSM_OK; i++) {
@@ -143,8 +139,8 @@ static lsm_rc load_operands(lsm_search *s, const lsm_scan_plan *p, sqlite3_value
 static void set_bounds(lsm_search *s, const lsm_scan_plan *p) {
   int n = s->neq;
   bool range = p->has_lower || p->has_upper;
-  bool is_text = range && s->schema->key[n].affinity == LSM_AFF_TEXT;
-  bool other = is_text || (range && s->schema->key[n].affinity == LSM_AFF_BLOB);
+  bool is_text = range && s->path.part[n].affinity == LSM_AFF_TEXT;
+  bool other = is_text || (range && s->path.part[n].affinity == LSM_AFF_BLOB);
   s->lower.strict = p->lower_strict;
   s->upper.strict = p->upper_strict;
   for (int end = 0; end < 2; end++) {
@@ -178,7 +174,7 @@ static lsm_rc number_like(const lsm_search *s, int n, lsm_key_range *r) {
   lsm_value from = lsm_value_text(lsm_slice_str("\t"));
   lsm_value to = lsm_value_text(lsm_slice_str(":"));
   lsm_key_bound lower = {&from, false}, upper = {&to, true};
-  return lsm_key_range_of(r, s->schema->key, s->eq, n, lower, upper);
+  return lsm_key_range_of(r, s->path.part, s->eq, n, lower, upper);
 }
 
 /* The range where the way down ends, with N columns known. */
@@ -189,7 +185,7 @@ static lsm_rc add_ranges(lsm_search *s, int n) {
   if (!all) s->points = false;
   lsm_rc rc = next_range(s, &r);
   if (rc != LSM_OK) return rc;
-  rc = lsm_key_range_of(r, s->schema->key, s->eq, n, all ? s->lower : open, all ? s->upper : open);
+  rc = lsm_key_range_of(r, s->path.part, s->eq, n, all ? s->lower : open, all ? s->upper : open);
   if (rc == LSM_OK && all && s->text_too) {
     rc = next_range(s, &r);
     if (rc == LSM_OK) rc = number_like(s, n, r);
@@ -204,28 +200,28 @@ static lsm_rc descend(lsm_search *s, int pos);
 /* To the first key beyond those that have the columns eq[0..pos]. */
 static lsm_rc skip_value(const lsm_search *s, lsm_cursor *cur, int pos, lsm_key_range *r) {
   const lsm_key_bound open = {NULL, false};
-  if (pos + 1 == s->schema->nkey) return lsm_cursor_next(cur);
-  lsm_rc rc = lsm_key_range_of(r, s->schema->key, s->eq, pos + 1, open, open);
+  if (pos + 1 == s->path.npart) return lsm_cursor_next(cur);
+  lsm_rc rc = lsm_key_range_of(r, s->path.part, s->eq, pos + 1, open, open);
   return rc == LSM_OK ? lsm_cursor_seek_ge(cur, lsm_key_range_upper(r)) : rc;
 }
 
 /* Goes on with each text that column POS has and that may equal NUMBER. Text
 ** with a zero byte is no number (and folded it could not be encoded again). */
 static lsm_rc descend_texts(lsm_search *s, int pos, double number) {
-  const lsm_key_part *part = &s->schema->key[pos];
+  const lsm_key_part *part = &s->path.part[pos];
   lsm_key_range r = {0};
   lsm_cursor *cur = NULL;
   lsm_buf scratch = {0}, text = {0};
   lsm_rc rc = number_like(s, pos, &r);
   if (rc == LSM_OK) {
-    rc = lsm_cursor_open(s->snap, s->keyspace, lsm_key_range_lower(&r), lsm_key_range_upper(&r),
+    rc = lsm_cursor_open(s->snap, s->path.keyspace, lsm_key_range_lower(&r), lsm_key_range_upper(&r),
                          &cur);
   }
   if (rc == LSM_OK) rc = lsm_cursor_first(cur);
   while (rc == LSM_OK && lsm_cursor_valid(cur)) {
     lsm_slice key = lsm_cursor_key(cur);
     lsm_value v;
-    for (int i = 0; i < pos && rc == LSM_OK; i++) rc = lsm_key_skip(&key, &s->schema->key[i]);
+    for (int i = 0; i < pos && rc == LSM_OK; i++) rc = lsm_key_skip(&key, &s->path.part[i]);
     if (rc == LSM_OK) rc = lsm_key_get(&key, part, &v, &scratch);
     if (rc == LSM_OK) rc = lsm_buf_set(&text, v.u.s);
     if (rc != LSM_OK) break;
@@ -249,7 +245,10 @@ static lsm_rc descend(lsm_search *s, int pos) {
   lsm_rc rc = LSM_OK;
   for (int i = 0; i < s->operands[pos].count && rc == LSM_OK; i++) {
     const lsm_operand *o = &s->operands[pos].item[i];
-    if (o->value.type == SQLITE_NULL) continue; /* = NULL: no rows */
+    if (o->value.type == SQLITE_NULL) {
+      if (!s->nulls) continue; /* = NULL: no rows */
+      s->points = false;       /* IS NULL: many */
+    }
     s->eq[pos] = o->value;
     rc = descend(s, pos + 1);
     if (rc == LSM_OK && o->loose) rc = descend_texts(s, pos, o->number);
@@ -317,21 +316,21 @@ static void tidy_ranges(lsm_search *s) {
   s->nranges = kept;
 }
 
-lsm_rc lsm_search_build(lsm_search *s, const lsm_scan_plan *p, sqlite3_value **argv,
-                        lsm_snapshot *snap, uint32_t keyspace) {
-  bool columns = s->schema->kind == LSM_KEY_COLUMNS;
-  for (int i = 0; i < key_columns(s->schema) + 2; i++) clear_operands(&s->operands[i]);
+lsm_rc lsm_search_build(lsm_search *s, const lsm_path *path, const lsm_scan_plan *p,
+                        sqlite3_value **argv, lsm_snapshot *snap) {
+  for (int i = 0; i < s->noperands; i++) clear_operands(&s->operands[i]);
   memset(&s->lower, 0, sizeof(s->lower));
   memset(&s->upper, 0, sizeof(s->upper));
+  s->path = *path;
   s->nranges = 0;
   s->points = p->unique;
+  s->nulls = p->nulls;
   s->text_too = false;
   s->neq = p->neq;
   s->most = p->merge ? SIZE_MAX : MANY_RANGES;
   s->snap = snap;
-  s->keyspace = keyspace;
-  lsm_rc rc = columns ? load_operands(s, p, argv) : build_rowids(s, p, argv);
-  if (rc == LSM_OK && columns) {
+  lsm_rc rc = path->rowids ? build_rowids(s, p, argv) : load_operands(s, p, argv);
+  if (rc == LSM_OK && !path->rowids) {
     set_bounds(s, p);
     rc = descend(s, 0);
   }

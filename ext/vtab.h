@@ -59,12 +59,28 @@ int lsm_vtab_find(lsm_conn *conn, const char *name, lsm_vtab **v, char **err);
 
 int lsm_vtab_register(sqlite3 *db, lsm_conn *conn);
 
-/* plan.c. What xFilter needs is packed into idxNum; idxStr is for people. */
+/* plan.c. A way to the rows: the columns in whose order they, or an index's
+** entries, stand. */
+typedef struct lsm_path {
+  const lsm_vindex *x; /* NULL: the primary key */
+  uint32_t keyspace;
+  const lsm_key_part *part;
+  int npart;   /* all of them order the rows completely */
+  int nterm;   /* the first of them that terms may use */
+  int nunique; /* equal in one row at most; 0: no such number */
+  bool rowids; /* keys are rowids, not columns */
+} lsm_path;
+lsm_path lsm_plan_path(const lsm_vtab *v, int index);
+int lsm_plan_max_parts(const lsm_vtab *v); /* of all paths */
+
+/* What xFilter needs is packed into idxNum; idxStr is for people. */
 typedef struct lsm_scan_plan {
-  int neq;          /* equal leading key columns */
+  int index;        /* 0: the primary key; n: the table's index n - 1 */
+  int neq;          /* equal leading columns of it */
   bool has_lower, lower_strict, has_upper, upper_strict; /* on the next one */
   bool reverse;     /* from the last key to the first */
-  bool unique;      /* neq is the whole key */
+  bool unique;      /* those are equal in one row at most */
+  bool nulls;       /* an equality may be one with NULL (IS) */
   bool merge;       /* rows come in the order of what follows the first neq columns */
   unsigned literal; /* bit i: the i-th value is a literal text or blob */
 } lsm_scan_plan;
