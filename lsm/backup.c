@@ -33,14 +33,16 @@ lsm_rc lsm_backup_begin(lsm_db *db, const lsm_interrupt *intr, lsm_backup_point 
   /* Numbers that a copied host may know must not come again in the copy, even
   ** of transactions that left nothing in the tables. */
   p->last_txid = lsm_last_txid(db);
-  lsm_mutex_lock(&db->manifest_mu);
-  lsm_mutex_lock(&db->mu);
-  p->version = lsm_version_ref(db->version);
-  p->next_file = db->next_file;
-  lsm_mutex_unlock(&db->mu);
+  rc = lsm_manifest_enter(db);
+  if (rc != LSM_OK) {
+    lsm_free(p);
+    return rc;
+  }
+  p->version = lsm_db_version(db);
+  p->next_file = lsm_db_next_number(db);
   p->next_keyspace = db->next_keyspace;
   if (p->last_txid < db->flushed_txid) p->last_txid = db->flushed_txid;
-  lsm_mutex_unlock(&db->manifest_mu);
+  lsm_manifest_exit(db);
   *out = p;
   return LSM_OK;
 }

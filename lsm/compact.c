@@ -14,6 +14,13 @@
 
 /*------------------------------------------------------------------- slot */
 
+static void give_slot_back(lsm_db *db) {
+  lsm_mutex_lock(&db->mu);
+  db->compact_held = false;
+  lsm_cond_broadcast(&db->cv);
+  lsm_mutex_unlock(&db->mu);
+}
+
 lsm_rc lsm_compact_acquire(lsm_db *db, const lsm_interrupt *intr) {
   lsm_rc rc = LSM_OK;
   lsm_mutex_lock(&db->mu);
@@ -30,14 +37,15 @@ lsm_rc lsm_compact_acquire(lsm_db *db, const lsm_interrupt *intr) {
     db->compact_held = true;
   }
   lsm_mutex_unlock(&db->mu);
+  if (rc != LSM_OK) return rc;
+  rc = lsm_job_lock(db, LSM_SHARE_COMPACT, intr);
+  if (rc != LSM_OK) give_slot_back(db);
   return rc;
 }
 
 void lsm_compact_release(lsm_db *db) {
-  lsm_mutex_lock(&db->mu);
-  db->compact_held = false;
-  lsm_cond_broadcast(&db->cv);
-  lsm_mutex_unlock(&db->mu);
+  lsm_job_unlock(db, LSM_SHARE_COMPACT);
+  give_slot_back(db);
 }
 
 lsm_rc lsm_compact_pick(lsm_db *db, bool *found, lsm_plan *plan) {
@@ -209,10 +217,12 @@ static lsm_rc complete(job *j) {
     rc = lsm_edit_set_pointer(&j->edit, p->keyspace, p->source_level, p->next_key);
   }
   if (rc == LSM_OK) {
-    lsm_mutex_lock(&db->manifest_mu);
+    rc = lsm_manifest_enter(db);
+  }
+  if (rc == LSM_OK) {
     rc = inputs_are_live(j) ? lsm_db_log_edit(db, &j->edit, &unknown)
                             : lsm_fail(LSM_NOTFOUND, "%s: keyspace dropped", db->dir);
-    lsm_mutex_unlock(&db->manifest_mu);
+    lsm_manifest_exit(db);
   }
   if (rc != LSM_OK && !unknown && !p->move) lsm_output_discard(db, &j->edit);
   return rc;

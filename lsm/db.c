@@ -9,6 +9,8 @@
 
 #include "db_int.h"
 
+#define MANIFEST_WAIT_US 30000000u /* for another process' edit */
+
 const uint8_t *lsm_store_id(const lsm_db *db) { return db->store_id; }
 
 uint64_t lsm_last_txid(lsm_db *db) { return atomic_load(&db->last_txid); }
@@ -32,8 +34,17 @@ bool lsm_interrupted(const lsm_interrupt *intr) {
 }
 
 uint64_t lsm_db_new_number(lsm_db *db) {
+  if (db->share != NULL) return lsm_share_new_number(db->share);
   lsm_mutex_lock(&db->mu);
   uint64_t n = db->next_file++;
+  lsm_mutex_unlock(&db->mu);
+  return n;
+}
+
+uint64_t lsm_db_next_number(lsm_db *db) {
+  if (db->share != NULL) return lsm_share_next_number(db->share);
+  lsm_mutex_lock(&db->mu);
+  uint64_t n = db->next_file;
   lsm_mutex_unlock(&db->mu);
   return n;
 }
@@ -56,10 +67,10 @@ lsm_rc lsm_remove_file(lsm_db *db, lsm_filetype type, uint64_t number) {
 /* What was read on open may be in the system's memory only: whoever wrote it
 ** can have been killed before the sync. Nothing may follow from it, no file be
 ** removed and no commit be promised, before it is durable. */
-static lsm_rc settle(lsm_db *db) {
-  if (db->settled) return LSM_OK;
+static lsm_rc settle_manifest(lsm_db *db) {
   lsm_buf path = {0};
   lsm_file *f = NULL;
+  if (db->settled) return LSM_OK;
   lsm_rc rc = lsm_filename(&path, db->dir, LSM_FILE_MANIFEST, db->manifest_number);
   if (rc == LSM_OK) rc = db->env->open(db->env, (const char *)path.data, LSM_OPEN_WRITE, &f);
   if (rc == LSM_OK) rc = lsm_file_sync(f);
@@ -73,23 +84,84 @@ static lsm_rc settle(lsm_db *db) {
 
 lsm_rc lsm_db_settle(lsm_db *db) {
   lsm_mutex_lock(&db->manifest_mu);
-  lsm_rc rc = settle(db);
+  lsm_rc rc = settle_manifest(db);
   lsm_mutex_unlock(&db->manifest_mu);
   return rc;
 }
 
 /*---------------------------------------------------------------- garbage */
 
-/* Version callback: nobody holds this SSTable any more. It may come under
-** locks, so the file is only noted; lsm_db_purge() removes it. Without memory
-** for the note the file stays until the next open finds it. */
-static void note_garbage(void *arg, uint64_t number) {
+/* Version callback: nobody in this process holds the SSTable any more. It may
+** come under locks, so it is only noted; lsm_db_purge() acts. Without memory
+** for the note the file stays until a later open finds it. */
+void lsm_db_note_garbage(void *arg, uint64_t number) {
   lsm_db *db = arg;
   lsm_mutex_lock(&db->garbage_mu);
   if (lsm_buf_put_u64(&db->garbage, number) == LSM_OK) {
     atomic_fetch_add(&db->garbage_count, 1);
   }
   lsm_mutex_unlock(&db->garbage_mu);
+}
+
+/* Tells the others how far back this process still reads. REQUIRES: garbage_mu. */
+static void announce_oldest(lsm_db *db) {
+  uint64_t min = UINT64_MAX;
+  for (size_t i = 0; i < db->gens.size; i += 8) {
+    uint64_t gen = lsm_get_u64(db->gens.data + i);
+    if (gen < min) min = gen;
+  }
+  if (db->share != NULL && min != UINT64_MAX) lsm_share_set_min(db->share, min);
+}
+
+/* Version callback: it is gone. */
+static void forget_gen(void *arg, uint64_t gen) {
+  lsm_db *db = arg;
+  lsm_mutex_lock(&db->garbage_mu);
+  for (size_t i = 0; i < db->gens.size; i += 8) {
+    if (lsm_get_u64(db->gens.data + i) != gen) continue;
+    memmove(db->gens.data + i, db->gens.data + i + 8, db->gens.size - i - 8);
+    db->gens.size -= 8;
+    break;
+  }
+  announce_oldest(db);
+  lsm_mutex_unlock(&db->garbage_mu);
+}
+
+/* VERSION stands at POS of the manifest. If it cannot be noted it stays the
+** oldest for ever: files stay, nothing is lost. */
+static void note_gen(lsm_db *db, lsm_version *version, uint64_t pos) {
+  lsm_mutex_lock(&db->garbage_mu);
+  version->gen = pos;
+  if (lsm_buf_put_u64(&db->gens, pos) == LSM_OK) version->on_free = forget_gen;
+  announce_oldest(db);
+  lsm_mutex_unlock(&db->garbage_mu);
+}
+
+/* Where our own edit removed the file, 0 if it was not ours. Forgets it when
+** take is set. REQUIRES: garbage_mu. */
+static uint64_t removed_at(lsm_db *db, uint64_t number, bool take) {
+  for (size_t i = 0; i < db->removed.size; i += 16) {
+    uint8_t *p = db->removed.data + i;
+    if (lsm_get_u64(p) != number) continue;
+    uint64_t pos = lsm_get_u64(p + 8);
+    if (take) {
+      memmove(p, p + 16, db->removed.size - i - 16);
+      db->removed.size -= 16;
+    }
+    return pos;
+  }
+  return 0;
+}
+
+/* May the file go now? Of others' edits only what is open here does: who made
+** the edit removes the file. Ours waits for the slowest process. */
+static bool may_remove(lsm_db *db, uint64_t number, bool *wait) {
+  lsm_mutex_lock(&db->garbage_mu);
+  uint64_t pos = removed_at(db, number, false);
+  *wait = pos != 0 && db->share != NULL && !lsm_share_all_past(db->share, pos);
+  if (!*wait) (void)removed_at(db, number, true);
+  lsm_mutex_unlock(&db->garbage_mu);
+  return pos != 0 && !*wait;
 }
 
 void lsm_db_purge(lsm_db *db) {
@@ -101,8 +173,13 @@ void lsm_db_purge(lsm_db *db) {
   lsm_mutex_unlock(&db->garbage_mu);
   for (size_t i = 0; i + 8 <= numbers.size; i += 8) {
     uint64_t number = lsm_get_u64(numbers.data + i);
+    bool wait;
     lsm_table_cache_evict(db->tables, number);
-    (void)lsm_remove_file(db, LSM_FILE_SST, number); /* else found on open */
+    if (may_remove(db, number, &wait)) {
+      (void)lsm_remove_file(db, LSM_FILE_SST, number); /* else found on open */
+    } else if (wait) {
+      lsm_db_note_garbage(db, number);
+    }
   }
   lsm_buf_fini(&numbers);
 }
@@ -121,7 +198,7 @@ static lsm_rc replace_manifest(lsm_db *db, lsm_version *next, const lsm_edit *e)
   st.next_keyspace = e->next_keyspace;
   st.last_txid = e->last_txid;
   lsm_manifest *m = NULL;
-  lsm_rc rc = settle(db);
+  lsm_rc rc = settle_manifest(db);
   if (rc != LSM_OK) return rc;
   rc = lsm_manifest_create(db->env, db->dir, number, &st, &m);
   uint64_t old = db->manifest_number;
@@ -139,13 +216,100 @@ static lsm_rc replace_manifest(lsm_db *db, lsm_version *next, const lsm_edit *e)
 
 /* Fills the fields that every edit carries. */
 static void complete_edit(lsm_db *db, lsm_edit *e) {
+  e->next_file = lsm_db_next_number(db);
   lsm_mutex_lock(&db->mu);
-  e->next_file = db->next_file;
   if (!e->has_log) e->log = db->log;
   lsm_mutex_unlock(&db->mu);
   if (!e->has_next_keyspace) e->next_keyspace = db->next_keyspace;
   if (!e->has_last_txid) e->last_txid = db->flushed_txid;
   e->has_next_file = e->has_log = e->has_next_keyspace = e->has_last_txid = true;
+}
+
+static bool edit_adds(const lsm_edit *e, uint64_t number) {
+  for (size_t i = 0; i < e->nadded; i++) {
+    if (e->added[i].file->number == number) return true;
+  }
+  return false;
+}
+
+/* The files that NEXT's edit removes, and does not merely move, are ours to
+** remove. Without memory for the note they stay until an open finds them. */
+static void note_removed(lsm_db *db, const lsm_version *next, const lsm_edit *e, uint64_t pos) {
+  lsm_mutex_lock(&db->garbage_mu);
+  for (size_t i = 0; i < next->nleaving; i++) {
+    if (edit_adds(e, next->leaving[i]->number)) continue;
+    if (lsm_buf_reserve(&db->removed, 16) != LSM_OK) break;
+    (void)lsm_buf_put_u64(&db->removed, next->leaving[i]->number);
+    (void)lsm_buf_put_u64(&db->removed, pos);
+  }
+  lsm_mutex_unlock(&db->garbage_mu);
+}
+
+void lsm_swap_version(lsm_db *db, lsm_version *version, uint64_t log, uint64_t pos,
+                      lsm_left *left) {
+  lsm_mutex_assert_held(&db->mu);
+  note_gen(db, version, pos);
+  left->version = db->version;
+  db->version = version;
+  db->l0_pressure = lsm_l0_pressure(db, version);
+  db->log = log;
+  db->compact_checked = false;
+  if (db->imm != NULL && db->imm_log < log) {
+    while (db->imm_wal_pins > 0) lsm_cond_wait(&db->cv, &db->mu);
+    left->imm = db->imm;
+    left->wal = db->imm_wal;
+    db->imm = NULL;
+    db->imm_wal = NULL;
+    db->imm_foreign = false;
+  }
+  lsm_cond_broadcast(&db->cv);
+}
+
+void lsm_left_free(lsm_left *left) {
+  lsm_wal_close(left->wal);
+  lsm_memtable_unref(left->imm);
+  lsm_version_unref(left->version);
+}
+
+/* The edit is durable: others may know, and we act on it. */
+static void publish_edit(lsm_db *db, lsm_version *next, const lsm_edit *e) {
+  lsm_left left = {0};
+  uint64_t pos = lsm_pos(db->manifest_number, lsm_manifest_size(db->manifest));
+  note_removed(db, next, e, pos);
+  lsm_version_commit(next, e);
+  lsm_mutex_lock(&db->catch_mu);
+  lsm_mutex_lock(&db->apply_mu);
+  lsm_mutex_lock(&db->mu);
+  lsm_swap_version(db, next, e->log, pos, &left);
+  lsm_mutex_unlock(&db->mu);
+  lsm_mutex_unlock(&db->apply_mu);
+  db->next_keyspace = e->next_keyspace;
+  db->flushed_txid = e->last_txid;
+  if (db->share != NULL) lsm_share_set_manifest(db->share, pos);
+  atomic_store(&db->seen_manifest, pos);
+  lsm_mutex_unlock(&db->catch_mu);
+  lsm_left_free(&left);
+  lsm_db_purge(db);
+}
+
+/* The manifest open for appending where the last edit, of whatever process,
+** ended; NULL: a new one has to be made. */
+static lsm_rc open_manifest_end(lsm_db *db) {
+  uint64_t pos = atomic_load(&db->seen_manifest), number = lsm_pos_number(pos);
+  bool lost = db->share != NULL && lsm_share_manifest(db->share) == 0;
+  if (db->manifest != NULL &&
+      (lost || lsm_manifest_is_broken(db->manifest) ||
+       lsm_manifest_number(db->manifest) != number ||
+       lsm_manifest_size(db->manifest) != lsm_pos_off(pos))) {
+    bool broken = lsm_manifest_is_broken(db->manifest);
+    lsm_manifest_close(db->manifest);
+    db->manifest = NULL;
+    if (broken) return LSM_OK;
+  }
+  if (db->manifest != NULL || lost || db->manifest_number == 0) return LSM_OK;
+  lsm_rc rc = settle_manifest(db);
+  if (rc != LSM_OK) return rc;
+  return lsm_manifest_open(db->env, db->dir, number, lsm_pos_off(pos), &db->manifest);
 }
 
 lsm_rc lsm_db_log_edit(lsm_db *db, lsm_edit *e, bool *unknown) {
@@ -155,34 +319,47 @@ lsm_rc lsm_db_log_edit(lsm_db *db, lsm_edit *e, bool *unknown) {
   lsm_version *next = NULL;
   lsm_rc rc = lsm_version_apply(db->version, e, db->dir, 0, &next);
   if (rc != LSM_OK) return rc;
-  if (db->manifest == NULL || lsm_manifest_is_broken(db->manifest) ||
-      lsm_manifest_size(db->manifest) > LSM_MANIFEST_MAX) {
+  rc = open_manifest_end(db);
+  if (rc != LSM_OK) {
+    lsm_version_unref(next);
+    return rc;
+  }
+  if (db->manifest == NULL || lsm_manifest_size(db->manifest) > LSM_MANIFEST_MAX) {
     rc = replace_manifest(db, next, e);
     *unknown = rc != LSM_OK;
+    /* CURRENT may name either: whoever is next makes another. */
+    if (*unknown && db->share != NULL) lsm_share_set_manifest(db->share, 0);
   } else {
     uint64_t before = lsm_manifest_size(db->manifest);
     rc = lsm_manifest_append(db->manifest, e);
     if (rc == LSM_OK) LSM_COUNT(db, manifest_bytes, lsm_manifest_size(db->manifest) - before);
     *unknown = rc != LSM_OK && lsm_manifest_is_broken(db->manifest);
+    if (*unknown && db->share != NULL) lsm_share_set_manifest(db->share, 0);
   }
   if (rc != LSM_OK) {
     lsm_version_unref(next);
     return rc;
   }
-  lsm_version_commit(next, e);
-  lsm_mutex_lock(&db->mu);
-  lsm_version *old = db->version;
-  db->version = next;
-  db->l0_pressure = lsm_l0_pressure(db, next);
-  db->log = e->log;
-  db->compact_checked = false;
-  lsm_cond_broadcast(&db->cv);
-  lsm_mutex_unlock(&db->mu);
-  db->next_keyspace = e->next_keyspace;
-  db->flushed_txid = e->last_txid;
-  lsm_version_unref(old);
-  lsm_db_purge(db);
+  publish_edit(db, next, e);
   return LSM_OK;
+}
+
+lsm_rc lsm_manifest_enter(lsm_db *db) {
+  lsm_mutex_lock(&db->manifest_mu);
+  if (db->share == NULL) return LSM_OK;
+  lsm_rc rc = lsm_share_lock(db->share, LSM_SHARE_MANIFEST, MANIFEST_WAIT_US, NULL);
+  if (rc == LSM_BUSY) rc = lsm_fail(LSM_BUSY, "%s: another process is changing the store", db->dir);
+  if (rc == LSM_OK) {
+    rc = lsm_catch_up(db);
+    if (rc != LSM_OK) lsm_share_unlock(db->share, LSM_SHARE_MANIFEST);
+  }
+  if (rc != LSM_OK) lsm_mutex_unlock(&db->manifest_mu);
+  return rc;
+}
+
+void lsm_manifest_exit(lsm_db *db) {
+  if (db->share != NULL) lsm_share_unlock(db->share, LSM_SHARE_MANIFEST);
+  lsm_mutex_unlock(&db->manifest_mu);
 }
 
 /*-------------------------------------------------------------- keyspaces */
@@ -192,9 +369,10 @@ lsm_rc lsm_keyspace_create(lsm_db *db, const lsm_keyspace_options *opt, uint32_t
   if (db->opt.read_only) return lsm_fail(LSM_READONLY, "%s: opened read-only", db->dir);
   lsm_edit e = {0};
   bool unknown;
-  lsm_mutex_lock(&db->manifest_mu);
+  lsm_rc rc = lsm_manifest_enter(db);
+  if (rc != LSM_OK) return rc;
   uint32_t n = db->next_keyspace;
-  lsm_rc rc = n >= LSM_KEYSPACE_MAX ? lsm_fail(LSM_FULL, "%s: no keyspace number left", db->dir)
+  rc = n >= LSM_KEYSPACE_MAX ? lsm_fail(LSM_FULL, "%s: no keyspace number left", db->dir)
                                     : lsm_edit_add_keyspace(&e, n, opt);
   if (rc == LSM_OK) {
     e.has_next_keyspace = true;
@@ -203,13 +381,15 @@ lsm_rc lsm_keyspace_create(lsm_db *db, const lsm_keyspace_options *opt, uint32_t
     /* A number that may be on disk is never given out again. */
     if (rc != LSM_OK && unknown) db->next_keyspace = n + 1;
   }
-  lsm_mutex_unlock(&db->manifest_mu);
+  lsm_manifest_exit(db);
   lsm_edit_fini(&e);
   if (rc == LSM_OK) *id = n;
   return rc;
 }
 
 lsm_rc lsm_keyspace_get(lsm_db *db, uint32_t id, lsm_keyspace_options *opt) {
+  lsm_rc rc = lsm_catch_up(db);
+  if (rc != LSM_OK) return rc;
   lsm_version *v = lsm_db_version(db);
   const lsm_tree *t = lsm_version_tree(v, id);
   if (t != NULL) *opt = t->opt;
@@ -223,11 +403,12 @@ lsm_rc lsm_keyspace_drop(lsm_db *db, uint32_t id) {
   lsm_keyspace_options opt;
   lsm_edit e = {0};
   bool unknown;
-  lsm_mutex_lock(&db->manifest_mu);
-  lsm_rc rc = lsm_keyspace_get(db, id, &opt);
+  lsm_rc rc = lsm_manifest_enter(db);
+  if (rc != LSM_OK) return rc;
+  rc = lsm_keyspace_get(db, id, &opt);
   if (rc == LSM_OK) rc = lsm_edit_drop_keyspace(&e, id);
   if (rc == LSM_OK) rc = lsm_db_log_edit(db, &e, &unknown);
-  lsm_mutex_unlock(&db->manifest_mu);
+  lsm_manifest_exit(db);
   lsm_edit_fini(&e);
   return rc;
 }
@@ -323,21 +504,24 @@ static lsm_rc check_files(lsm_db *db, dir_scan *s) {
   return rc;
 }
 
-/* Takes the store for this process. */
-static lsm_rc lock_store(lsm_db *db) {
-  lsm_buf path = {0};
-  int flags = db->opt.read_only ? LSM_OPEN_READ : LSM_OPEN_WRITE;
-  if (db->opt.create && !db->opt.read_only) flags |= LSM_OPEN_CREATE;
-  lsm_rc rc = lsm_filename(&path, db->dir, LSM_FILE_LOCK, 0);
-  if (rc == LSM_OK) rc = db->env->open(db->env, (const char *)path.data, flags, &db->lock_file);
-  if (rc == LSM_NOTFOUND) {
-    rc = lsm_fail(LSM_CANTOPEN, "%s: no store there", db->dir);
-  } else if (rc == LSM_OK) {
-    rc = db->lock_file->ops->lock(db->lock_file, 0, 1,
-                                  db->opt.read_only ? LSM_LOCK_SHARED : LSM_LOCK_EXCLUSIVE);
-    if (rc == LSM_BUSY) rc = lsm_fail(LSM_BUSY, "%s: in use by another process", db->dir);
+/* Makes this process one of those that have the store. A reader that may not
+** write goes without: nobody knows of it, and it reads what it finds. */
+static lsm_rc attach(lsm_db *db, bool *alone) {
+  bool exists = true;
+  *alone = true;
+  lsm_rc rc = db->opt.create ? LSM_OK : db->env->exists(db->env, db->dir, &exists);
+  if (rc == LSM_OK && !exists) return lsm_fail(LSM_CANTOPEN, "%s: no store there", db->dir);
+  if (rc == LSM_OK) {
+    rc = lsm_share_open(db->env, db->dir, db->opt.create && !db->opt.read_only, &db->share);
   }
-  lsm_buf_fini(&path);
+  if (rc == LSM_NOTFOUND) return lsm_fail(LSM_CANTOPEN, "%s: no store there", db->dir);
+  if (rc == LSM_OK) rc = lsm_share_attach(db->share, alone);
+  if (rc != LSM_OK && rc != LSM_BUSY && rc != LSM_NOMEM && db->opt.read_only) {
+    lsm_share_close(db->share);
+    db->share = NULL;
+    *alone = true;
+    rc = LSM_OK;
+  }
   return rc;
 }
 
@@ -365,7 +549,7 @@ static lsm_rc create_store(lsm_db *db, const dir_scan *s, lsm_manifest_state *st
   memset(st, 0, sizeof(*st));
   lsm_rc rc = db->env->random(db->env, st->store_id, sizeof(st->store_id));
   if (rc != LSM_OK) return rc;
-  rc = lsm_version_new(note_garbage, db, &st->version);
+  rc = lsm_version_new(lsm_db_note_garbage, db, &st->version);
   if (rc != LSM_OK) return rc;
   st->number = s->max_number + 1;
   st->next_file = st->number + 1;
@@ -382,32 +566,88 @@ static lsm_rc create_store(lsm_db *db, const dir_scan *s, lsm_manifest_state *st
   return rc;
 }
 
-/* Directory, lock, manifest: into the fields of db. */
-static lsm_rc open_manifest(lsm_db *db, dir_scan *s, uint64_t *log) {
-  lsm_rc rc = LSM_OK;
-  if (db->opt.create && !db->opt.read_only) rc = db->env->mkdir(db->env, db->dir);
-  if (rc == LSM_OK) rc = lock_store(db);
-  if (rc == LSM_OK) rc = db->env->list(db->env, db->dir, scan_entry, s);
-  if (rc != LSM_OK) return rc;
+/* What the manifest said, into the fields of db. Takes over the version. */
+static void take_state(lsm_db *db, const lsm_manifest_state *st) {
+  memcpy(db->store_id, st->store_id, sizeof(db->store_id));
+  db->version = st->version;
+  db->l0_pressure = lsm_l0_pressure(db, st->version);
+  db->manifest_number = st->number;
+  db->next_keyspace = st->next_keyspace;
+  db->flushed_txid = st->last_txid;
+  db->last_txid = st->last_txid;
+  db->log = st->log;
+  uint64_t pos = lsm_pos(st->number, st->size);
+  atomic_store(&db->seen_manifest, pos);
+  note_gen(db, db->version, pos);
+}
+
+/* The first process: reads, or makes, the manifest. */
+static lsm_rc open_manifest(lsm_db *db, dir_scan *s) {
   lsm_manifest_state st = {0};
-  rc = lsm_manifest_read(db->env, db->dir, note_garbage, db, &st);
+  lsm_rc rc = db->env->list(db->env, db->dir, scan_entry, s);
+  if (rc == LSM_OK) rc = lsm_manifest_read(db->env, db->dir, lsm_db_note_garbage, db, &st);
   if (rc == LSM_NOTFOUND) rc = create_store(db, s, &st);
   if (rc != LSM_OK) return rc;
-  memcpy(db->store_id, st.store_id, sizeof(db->store_id));
-  db->version = st.version;
-  db->l0_pressure = lsm_l0_pressure(db, st.version);
-  db->manifest_number = st.number;
+  if (db->manifest != NULL) st.size = lsm_manifest_size(db->manifest);
   db->next_file = st.next_file > s->max_number ? st.next_file : s->max_number + 1;
-  db->next_keyspace = st.next_keyspace;
-  db->flushed_txid = st.last_txid;
-  db->last_txid = st.last_txid;
-  db->log = *log = st.log;
+  if (db->share != NULL) lsm_share_raise_number(db->share, db->next_file);
+  take_state(db, &st);
+  return LSM_OK;
+}
+
+/* The others have the store: their manifest, as far as they have published it. */
+static lsm_rc join_manifest(lsm_db *db) {
+  lsm_manifest_state st = {0};
+  lsm_rc rc = lsm_share_lock(db->share, LSM_SHARE_MANIFEST, MANIFEST_WAIT_US, NULL);
+  if (rc == LSM_BUSY) rc = lsm_fail(LSM_BUSY, "%s: another process is changing the store", db->dir);
+  if (rc != LSM_OK) return rc;
+  uint64_t pos = lsm_share_manifest(db->share);
+  rc = pos != 0 ? lsm_manifest_load(db->env, db->dir, lsm_pos_number(pos), lsm_pos_off(pos),
+                                    lsm_db_note_garbage, db, &st)
+                : lsm_manifest_read(db->env, db->dir, lsm_db_note_garbage, db, &st);
+  lsm_share_unlock(db->share, LSM_SHARE_MANIFEST);
+  if (rc != LSM_OK) return rc;
+  db->settled = true;
+  take_state(db, &st);
+  return LSM_OK;
+}
+
+/* The first process reads the logs, and leaves nothing open that only it would
+** know: a decision, several logs, logs that do not count. A reader cannot. */
+static lsm_rc recover_logs(lsm_db *db, dir_scan *s) {
+  if (s->logs.size > 0) qsort(s->logs.data, s->logs.size / 8, 8, cmp_u64);
+  db->old_logs = s->logs; /* recovery sorts them out */
+  memset(&s->logs, 0, sizeof(s->logs));
+  lsm_rc rc = lsm_recover(db, db->log);
+  if (rc != LSM_OK || db->share == NULL) return rc;
+  bool loose = db->old_logs.size > 0 || db->dropped_logs.size > 0 || db->log_commit != 0 ||
+               db->flush_first;
+  if (loose && db->opt.read_only) {
+    lsm_share_close(db->share);
+    db->share = NULL;
+    return LSM_OK;
+  }
+  lsm_share_set_manifest(db->share, atomic_load(&db->seen_manifest));
+  lsm_publish_log(db);
+  if (!loose) return LSM_OK;
+  bool flush = db->old_logs.size > 0 || db->flush_first;
+  rc = lsm_log_acquire(db, NULL);
+  if (rc == LSM_OK) {
+    rc = lsm_log_ensure(db);
+    if (rc == LSM_OK && flush) rc = lsm_rotate(db, NULL);
+    if (rc == LSM_OK && flush) rc = lsm_wait_flushed(db, NULL);
+    if (rc == LSM_OK) db->flush_first = false;
+    lsm_log_release(db);
+  }
+  /* The store can be read, and mended later: but by this process only. */
+  db->keep_open_lock = rc != LSM_OK;
   return LSM_OK;
 }
 
 static lsm_rc init_locks(lsm_db *db) {
   lsm_rc rc = lsm_mutex_init(&db->apply_mu, LSM_RANK_APPLY);
   rc = lsm_first_rc(rc, lsm_mutex_init(&db->manifest_mu, LSM_RANK_MANIFEST));
+  rc = lsm_first_rc(rc, lsm_mutex_init(&db->catch_mu, LSM_RANK_CATCH));
   rc = lsm_first_rc(rc, lsm_mutex_init(&db->mu, LSM_RANK_DB));
   rc = lsm_first_rc(rc, lsm_mutex_init(&db->garbage_mu, LSM_RANK_GARBAGE));
   return lsm_first_rc(rc, lsm_cond_init(&db->cv));
@@ -425,14 +665,17 @@ static void free_db(lsm_db *db) {
   if (db->tables != NULL) lsm_db_purge(db);
   lsm_table_cache_free(db->tables);
   lsm_cache_free(db->cache);
-  lsm_file_close(db->lock_file);
   lsm_buf_fini(&db->old_logs);
   lsm_buf_fini(&db->dropped_logs);
   lsm_buf_fini(&db->imm_old_logs);
   lsm_buf_fini(&db->garbage);
+  lsm_buf_fini(&db->removed);
+  lsm_share_close(db->share); /* after the last version is gone */
+  lsm_buf_fini(&db->gens);
   lsm_cond_fini(&db->cv);
   lsm_mutex_fini(&db->garbage_mu);
   lsm_mutex_fini(&db->mu);
+  lsm_mutex_fini(&db->catch_mu);
   lsm_mutex_fini(&db->manifest_mu);
   lsm_mutex_fini(&db->apply_mu);
   lsm_free(db->dir);
@@ -452,13 +695,36 @@ static void derive_sizes(lsm_db *db) {
   if (db->target_file_size > (16u << 20)) db->target_file_size = 16u << 20;
 }
 
+/* Everything that is not in files. */
+static lsm_rc make_parts(lsm_db *db) {
+  lsm_rc rc = lsm_cache_new(db->opt.cache_size, &db->cache);
+  if (rc == LSM_OK) {
+    rc = lsm_table_cache_new(db->env, db->dir, db->store_id, db->cache, &db->read_stats, 512,
+                             &db->tables);
+  }
+  return rc == LSM_OK ? lsm_memtable_new(&db->mem) : rc;
+}
+
+static lsm_rc open_store(lsm_db *db) {
+  dir_scan scan = {0};
+  bool alone = true;
+  lsm_rc rc = LSM_OK;
+  scan.db = db;
+  if (db->opt.create && !db->opt.read_only) rc = db->env->mkdir(db->env, db->dir);
+  if (rc == LSM_OK) rc = attach(db, &alone);
+  if (rc == LSM_OK) rc = alone ? open_manifest(db, &scan) : join_manifest(db);
+  if (rc == LSM_OK && alone) rc = check_files(db, &scan);
+  if (rc == LSM_OK) rc = make_parts(db);
+  if (rc == LSM_OK) rc = alone ? recover_logs(db, &scan) : lsm_catch_up(db);
+  if (rc == LSM_OK && db->share != NULL && !db->keep_open_lock) lsm_share_opened(db->share);
+  scan_fini(&scan);
+  return rc;
+}
+
 lsm_rc lsm_open(lsm_env *env, const char *path, const lsm_options *opt, lsm_db **out) {
   *out = NULL;
   lsm_db *db = lsm_calloc(sizeof(*db));
   if (db == NULL) return lsm_nomem();
-  dir_scan scan = {0};
-  uint64_t log = 0;
-  scan.db = db;
   db->env = env;
   db->opt = *opt;
   derive_sizes(db);
@@ -467,22 +733,9 @@ lsm_rc lsm_open(lsm_env *env, const char *path, const lsm_options *opt, lsm_db *
   db->dir = rc == LSM_OK ? lsm_malloc(n + 1) : NULL;
   if (rc == LSM_OK && db->dir == NULL) rc = lsm_nomem();
   if (rc == LSM_OK) memcpy(db->dir, path, n + 1);
-  if (rc == LSM_OK) rc = open_manifest(db, &scan, &log);
-  if (rc == LSM_OK) rc = check_files(db, &scan);
-  if (rc == LSM_OK) rc = lsm_cache_new(opt->cache_size, &db->cache);
-  if (rc == LSM_OK) {
-    rc = lsm_table_cache_new(env, db->dir, db->store_id, db->cache, &db->read_stats, 512,
-                             &db->tables);
-  }
-  if (rc == LSM_OK) rc = lsm_memtable_new(&db->mem);
-  if (rc == LSM_OK) {
-    if (scan.logs.size > 0) qsort(scan.logs.data, scan.logs.size / 8, 8, cmp_u64);
-    db->old_logs = scan.logs; /* recovery sorts them out */
-    memset(&scan.logs, 0, sizeof(scan.logs));
-    rc = lsm_recover(db, log);
-  }
-  scan_fini(&scan);
+  if (rc == LSM_OK) rc = open_store(db);
   if (rc != LSM_OK) {
+    if (db->tables != NULL) lsm_sched_stop(db); /* recovery may have flushed */
     free_db(db);
     return rc;
   }
@@ -501,14 +754,25 @@ static lsm_rc close_log(lsm_db *db) {
 lsm_rc lsm_close(lsm_db *db) {
   if (db == NULL) return LSM_OK;
   lsm_rc rc = LSM_OK;
+  /* While another process writes, the log is its to close. */
+  bool writer = !db->opt.read_only && lsm_writer_enter(db, 0, NULL) == LSM_OK;
   /* Spares the next open the replay; the log has it all, if it is not broken. */
-  if (!db->opt.read_only && db->wal != NULL &&
+  if (writer && db->wal != NULL &&
       (lsm_wal_is_broken(db->wal) ||
        lsm_memtable_used(db->mem) > db->opt.memtable_size / 4)) {
     (void)lsm_flush(db, NULL);
   }
   lsm_sched_stop(db);
-  if (!db->opt.read_only) rc = close_log(db);
+  if (writer) {
+    rc = lsm_log_acquire(db, NULL);
+    if (rc == LSM_OK) {
+      rc = close_log(db);
+      lsm_log_release(db);
+    }
+    lsm_writer_exit(db);
+  } else if (db->wal != NULL) {
+    rc = lsm_wal_sync(db->wal);
+  }
   lsm_db_purge(db);
   free_db(db);
   return rc;

@@ -2,6 +2,7 @@
 **
 **   db.c       open, close, keyspaces, edits of the manifest
 **   recover.c  the log, read back
+**   catchup.c  what other processes have written; the writer's lock
 **   txn.c      transactions up to the log and the memtable
 **   room.c     rotation, slow-down, stall
 **   snapshot.c snapshots and point reads
@@ -18,9 +19,13 @@
 **   log role   a flag under mu: who holds it appends to the log, changes the
 **              active memtable and may rotate both. From prepare to the end
 **              of a transaction, or for one rotation.
+**   writer's lock  between processes; a process has it from the first of its
+**              holders to the last: transactions, and whoever has the log role.
+**   manifest_mu one edit at a time; held across its I/O, with the MANIFEST lock.
+**   catch_mu   held while this process learns what others did, and while it
+**              publishes what it did itself.
 **   apply_mu   held while a batch is merged into the memtable and while a view
 **              of it is taken, so that a view never sees half a batch.
-**   manifest_mu one edit at a time; held across its I/O.
 **   mu         everything else that changes; never held across I/O.
 ** The writer role (one open transaction) is a flag under mu too. */
 #ifndef LSM_DB_INT_H
@@ -32,6 +37,7 @@
 #include "manifest.h"
 #include "memtable.h"
 #include "picker.h"
+#include "share.h"
 #include "sync.h"
 #include "table_cache.h"
 #include "version.h"
@@ -67,21 +73,25 @@ struct lsm_db {
   lsm_picker_options picker;
   uint64_t target_file_size;
   uint8_t store_id[16];
-  lsm_file *lock_file;
+  lsm_share *share;       /* NULL: a reader that nobody knows of */
+  bool keep_open_lock;    /* recovery could not be completed: nobody else may join */
   lsm_cache *cache;
   lsm_table_cache *tables;
 
   lsm_read_stats read_stats; /* atomics */
   lsm_counters counters;     /* atomics */
 
-  lsm_mutex apply_mu;
   lsm_mutex manifest_mu;
+  lsm_mutex catch_mu;
+  lsm_mutex apply_mu;
   lsm_mutex mu;
   lsm_cond cv; /* anything under mu changed that somebody may wait for */
 
   /* guarded by mu */
   bool writer_held; /* a transaction is open */
   bool log_held;    /* the log role is taken */
+  int lock_users;   /* of the writer's lock */
+  bool lock_moving; /* it is being taken or given back */
   bool closing;
   bool threads_started;
   bool flush_asked; /* somebody wants a failed flush tried again now */
@@ -99,11 +109,17 @@ struct lsm_db {
   uint64_t imm_log;  /* its log's number */
   uint64_t imm_txid; /* last transaction in it */
   bool imm_has_host;
+  bool imm_foreign;  /* another process rotated: it will flush */
+  bool imm_synced;   /* of a foreign one: its log is durable */
   lsm_buf imm_old_logs; /* u64 numbers: older logs whose content is in imm */
   uint64_t next_file;
   uint64_t log;      /* oldest log that is needed */
   lsm_job_error flush_error;   /* why the last flush failed, or LSM_OK */
   lsm_job_error compact_error; /* the same of compaction */
+
+  /* guarded by catch_mu */
+  _Atomic uint64_t seen_log;      /* share's words as of what we have */
+  _Atomic uint64_t seen_manifest;
 
   /* guarded by manifest_mu */
   lsm_manifest *manifest; /* NULL until the first edit */
@@ -130,6 +146,8 @@ struct lsm_db {
   /* files that nobody holds any more; guarded by garbage_mu (a leaf) */
   lsm_mutex garbage_mu;
   lsm_buf garbage; /* u64 numbers */
+  lsm_buf removed; /* u64 pairs: files that our edits removed, and where */
+  lsm_buf gens;    /* u64: the living versions' places in the manifest */
   _Atomic uint64_t garbage_count;
 
   lsm_thread *flusher, *compactor;
@@ -139,6 +157,7 @@ struct lsm_db {
 
 /* A file number never used before. */
 uint64_t lsm_db_new_number(lsm_db *db);
+uint64_t lsm_db_next_number(lsm_db *db); /* the one it would be */
 /* Makes the edit durable and installs the version it leads to. On failure
 ** *unknown says that the edit may be on disk all the same: then files it adds
 ** must not be removed. REQUIRES: manifest_mu. */
@@ -154,7 +173,44 @@ lsm_rc lsm_remove_file(lsm_db *db, lsm_filetype type, uint64_t number);
 lsm_rc lsm_sync_parent(lsm_env *env, const char *dir);
 bool lsm_interrupted(const lsm_interrupt *intr);
 
+/* manifest_mu, the MANIFEST lock, and all edits of others applied. */
+lsm_rc lsm_manifest_enter(lsm_db *db);
+void lsm_manifest_exit(lsm_db *db);
+/* Puts VERSION, at POS of the manifest, in the place of the current one, and
+** drops the immutable memtable if LOG, the oldest that is needed, says that it
+** is flushed. Takes over the reference to version; what it replaces is in *left,
+** to be freed without locks. REQUIRES: catch_mu, mu. */
+typedef struct lsm_left {
+  lsm_version *version;
+  lsm_memtable *imm;
+  lsm_wal *wal;
+} lsm_left;
+void lsm_swap_version(lsm_db *db, lsm_version *version, uint64_t log, uint64_t pos,
+                      lsm_left *left);
+void lsm_left_free(lsm_left *left);
+void lsm_db_note_garbage(void *db, uint64_t number); /* for lsm_version_new() */
+
+/*------------------------------------------------------- catchup.c */
+
+/* Learns what other processes have done since. Costs two loads if nothing. */
+lsm_rc lsm_catch_up(lsm_db *db);
+/* Takes part in the writer's lock of this process; the state is then the newest
+** there is, what a killed writer left is settled. */
+lsm_rc lsm_writer_enter(lsm_db *db, uint64_t wait_us, const lsm_interrupt *intr);
+void lsm_writer_exit(lsm_db *db);
+/* Tells the others where the log stands now. REQUIRES: log role. */
+void lsm_publish_log(lsm_db *db);
+/* Takes one of the locks FLUSH, COMPACT; gives up when closing. */
+lsm_rc lsm_job_lock(lsm_db *db, lsm_share_lock_id id, const lsm_interrupt *intr);
+void lsm_job_unlock(lsm_db *db, lsm_share_lock_id id);
+
 /*------------------------------------------------------- recover.c */
+
+/* Applies what is committed in [from, to) of a log that others write. */
+lsm_rc lsm_replay_range(lsm_db *db, lsm_memtable *mem, uint64_t number, uint64_t from,
+                        uint64_t to, lsm_wal_info *info);
+/* Settles what a killed writer left behind log_end. REQUIRES: the writer's lock. */
+lsm_rc lsm_recover_tail(lsm_db *db);
 
 /* Reads the logs into db->mem. REQUIRES: manifest read, nothing running. */
 lsm_rc lsm_recover(lsm_db *db, uint64_t manifest_log);

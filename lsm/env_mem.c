@@ -40,9 +40,17 @@ typedef struct mem_name {
   mem_node *node;
 } mem_name;
 
+/* Shared memory, by name; kept until the environment goes. */
+typedef struct mem_shm {
+  struct mem_shm *next;
+  void *mem;
+  char path[];
+} mem_shm;
+
 typedef struct mem_env {
   lsm_env base;
   lsm_mutex mu;
+  mem_shm *shms; /* guarded by mu */
   /* guarded by mu */
   mem_name *names;
   size_t count, cap;
@@ -579,6 +587,37 @@ static lsm_rc mem_sync_dir(lsm_env *base, const char *path) {
   return found ? LSM_OK : lsm_fail(LSM_NOTFOUND, "%s: cannot sync: no such directory", path);
 }
 
+static lsm_rc mem_shm_map(lsm_env *base, const char *path, size_t size, void **mem) {
+  mem_env *env = env_of(base);
+  lsm_rc rc = LSM_OK;
+  lsm_mutex_lock(&env->mu);
+  mem_shm *s = env->shms;
+  while (s != NULL && strcmp(s->path, path) != 0) s = s->next;
+  if (s == NULL) {
+    size_t n = strlen(path) + 1;
+    s = lsm_malloc(sizeof(*s) + n);
+    void *m = lsm_calloc(size);
+    if (s == NULL || m == NULL) {
+      lsm_free(s);
+      lsm_free(m);
+      s = NULL;
+      rc = lsm_nomem();
+    } else {
+      memcpy(s->path, path, n);
+      s->mem = m;
+      s->next = env->shms;
+      env->shms = s;
+    }
+  }
+  *mem = s == NULL ? NULL : s->mem;
+  lsm_mutex_unlock(&env->mu);
+  return rc;
+}
+
+static void mem_shm_unmap(lsm_env *base, void *mem, size_t size) {
+  (void)base, (void)mem, (void)size;
+}
+
 lsm_rc lsm_env_mem_new(lsm_env **out) {
   *out = NULL;
   mem_env *env = lsm_calloc(sizeof *env);
@@ -599,6 +638,8 @@ lsm_rc lsm_env_mem_new(lsm_env **out) {
   env->base.rmdir = mem_rmdir;
   env->base.list = mem_list;
   env->base.sync_dir = mem_sync_dir;
+  env->base.shm_map = mem_shm_map;
+  env->base.shm_unmap = mem_shm_unmap;
   *out = &env->base;
   return LSM_OK;
 }
@@ -611,6 +652,11 @@ void lsm_env_mem_free(lsm_env *base) {
     node_free(node_unref(env->names[i].node));
   }
   lsm_free(env->names);
+  for (mem_shm *s = env->shms, *next; s != NULL; s = next) {
+    next = s->next;
+    lsm_free(s->mem);
+    lsm_free(s);
+  }
   lsm_mutex_fini(&env->mu);
   lsm_free(env);
 }

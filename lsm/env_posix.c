@@ -22,6 +22,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 #include <sys/uio.h>
@@ -351,6 +352,33 @@ static lsm_rc posix_sync_dir(lsm_env *env, const char *path) {
   return rc;
 }
 
+/*---------------------------------------------------------- shared memory */
+
+static lsm_rc posix_shm_map(lsm_env *env, const char *path, size_t size, void **mem) {
+  (void)env;
+  *mem = NULL;
+  int fd = open_fd(path, O_RDWR | O_CREAT);
+  if (fd < 0) return fail(TO_WRITE, path, "open");
+  struct stat st;
+  lsm_rc rc = LSM_OK;
+  if (fstat(fd, &st) != 0 || (st.st_size < (off_t)size && ftruncate(fd, (off_t)size) != 0)) {
+    rc = fail(TO_WRITE, path, "size");
+  } else {
+    *mem = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (*mem == MAP_FAILED) {
+      *mem = NULL;
+      rc = fail(TO_WRITE, path, "map");
+    }
+  }
+  close(fd);
+  return rc;
+}
+
+static void posix_shm_unmap(lsm_env *env, void *mem, size_t size) {
+  (void)env;
+  munmap(mem, size);
+}
+
 /*------------------------------------------------------- clock and random */
 
 static uint64_t clock_us(clockid_t id) {
@@ -412,6 +440,8 @@ lsm_env *lsm_env_default(void) {
       .rmdir = posix_rmdir,
       .list = posix_list,
       .sync_dir = posix_sync_dir,
+      .shm_map = posix_shm_map,
+      .shm_unmap = posix_shm_unmap,
       .now_us = posix_now_us,
       .time_us = posix_time_us,
       .sleep_us = posix_sleep_us,

@@ -24,6 +24,7 @@ enum { NUMBERED_COUNT = sizeof numbered / sizeof numbered[0] };
 static size_t format_name(char name[NAME_MAX_LEN], lsm_filetype type, uint64_t number) {
   int n = 0;
   if (type == LSM_FILE_LOCK) n = snprintf(name, NAME_MAX_LEN, "LOCK");
+  if (type == LSM_FILE_SHM) n = snprintf(name, NAME_MAX_LEN, "SHM");
   if (type == LSM_FILE_CURRENT) n = snprintf(name, NAME_MAX_LEN, "CURRENT");
   for (int i = 0; i < NUMBERED_COUNT; i++) {
     if (numbered[i].type != type) continue;
@@ -62,6 +63,7 @@ char *lsm_filename_new(const char *dir, lsm_filetype type, uint64_t number) {
 lsm_filetype lsm_filename_parse(const char *name, uint64_t *number) {
   *number = 0;
   if (strcmp(name, "LOCK") == 0) return LSM_FILE_LOCK;
+  if (strcmp(name, "SHM") == 0) return LSM_FILE_SHM;
   if (strcmp(name, "CURRENT") == 0) return LSM_FILE_CURRENT;
   uint64_t v = 0;
   int digits = 0;

@@ -1,6 +1,7 @@
 /* filename.h: the names in a store's directory.
 **
 **   LOCK            byte-range locks between processes; empty
+**   SHM             what the processes share (share.h); without meaning at rest
 **   CURRENT         name of the manifest in force, with a checksum
 **   NNNNNN.manifest edit log
 **   NNNNNN.wal      write-ahead log
@@ -14,6 +15,7 @@
 
 typedef enum lsm_filetype {
   LSM_FILE_LOCK,
+  LSM_FILE_SHM,
   LSM_FILE_CURRENT,
   LSM_FILE_MANIFEST,
   LSM_FILE_WAL,

@@ -113,32 +113,35 @@ static void forget_dropped(flush_job *j) {
 }
 
 /* The edit, durable; memtable and logs are not needed any more. */
-static lsm_rc complete(flush_job *j, lsm_memtable *imm, uint64_t imm_log, uint64_t txid) {
+static lsm_rc complete(flush_job *j, uint64_t imm_log, uint64_t txid) {
   lsm_db *db = j->db;
   bool unknown = false;
-  lsm_mutex_lock(&db->manifest_mu);
+  lsm_rc rc = lsm_manifest_enter(db);
+  if (rc != LSM_OK) {
+    lsm_output_discard(db, &j->edit);
+    return rc;
+  }
   forget_dropped(j);
   j->edit.has_log = j->edit.has_last_txid = true;
   j->edit.log = imm_log + 1;
   j->edit.last_txid = txid;
-  lsm_rc rc = lsm_db_log_edit(db, &j->edit, &unknown);
-  lsm_mutex_unlock(&db->manifest_mu);
+  /* Installing the version drops the memtable, too. */
+  /* Before those who wait for the flush look, and rotate again. */
+  LSM_COUNT(db, flushes, 1);
+  lsm_mutex_lock(&db->mu);
+  lsm_buf logs = db->imm_old_logs;
+  memset(&db->imm_old_logs, 0, sizeof(db->imm_old_logs));
+  lsm_mutex_unlock(&db->mu);
+  rc = lsm_db_log_edit(db, &j->edit, &unknown);
+  lsm_manifest_exit(db);
   if (rc != LSM_OK) {
+    atomic_fetch_sub(&db->counters.flushes, 1);
+    lsm_mutex_lock(&db->mu);
+    db->imm_old_logs = logs;
+    lsm_mutex_unlock(&db->mu);
     if (!unknown) lsm_output_discard(db, &j->edit);
     return rc;
   }
-  LSM_COUNT(db, flushes, 1); /* before those who wait for it look */
-  lsm_mutex_lock(&db->mu);
-  while (db->imm_wal_pins > 0) lsm_cond_wait(&db->cv, &db->mu);
-  lsm_wal *wal = db->imm_wal;
-  lsm_buf logs = db->imm_old_logs;
-  memset(&db->imm_old_logs, 0, sizeof(db->imm_old_logs));
-  db->imm = NULL;
-  db->imm_wal = NULL;
-  lsm_cond_broadcast(&db->cv);
-  lsm_mutex_unlock(&db->mu);
-  lsm_wal_close(wal);
-  lsm_memtable_unref(imm);
   for (size_t i = 0; i < logs.size; i += 8) {
     (void)lsm_remove_file(db, LSM_FILE_WAL, lsm_get_u64(logs.data + i)); /* else on open */
   }
@@ -152,7 +155,11 @@ lsm_rc lsm_flush_imm(lsm_db *db) {
   memset(&j, 0, sizeof(j));
   j.db = db;
   lsm_mutex_lock(&db->mu);
-  lsm_memtable *imm = db->imm;
+  if (db->imm == NULL) { /* another process was faster */
+    lsm_mutex_unlock(&db->mu);
+    return LSM_OK;
+  }
+  lsm_memtable *imm = lsm_memtable_ref(db->imm);
   uint64_t log = db->imm_log, txid = db->imm_txid;
   bool has_host = db->imm_has_host;
   j.run = log; /* logs are numbered in the order of their age */
@@ -161,6 +168,7 @@ lsm_rc lsm_flush_imm(lsm_db *db) {
   lsm_mutex_lock(&db->apply_mu);
   lsm_memview v = lsm_memtable_view(imm);
   lsm_mutex_unlock(&db->apply_mu);
+  lsm_memtable_unref(imm); /* the view holds it */
   lsm_rc rc = execute(&j, &v);
   lsm_iter_free(j.points);
   lsm_memview_release(&v);
@@ -169,7 +177,7 @@ lsm_rc lsm_flush_imm(lsm_db *db) {
     rc = db->opt.host_sync(db->opt.host_arg);
   }
   if (rc == LSM_OK) {
-    rc = complete(&j, imm, log, txid);
+    rc = complete(&j, log, txid);
   } else {
     lsm_output_discard(db, &j.edit);
   }

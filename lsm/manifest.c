@@ -181,7 +181,8 @@ static lsm_rc check_header(const image *m, uint8_t *store_id) {
 }
 
 /* Applies one edit to the state. The first one must set every counter. */
-static lsm_rc apply(const image *m, size_t off, lsm_slice payload, lsm_manifest_state *st) {
+static lsm_rc apply(const image *m, size_t off, lsm_slice payload, bool commit,
+                    lsm_manifest_state *st) {
   lsm_edit e = {0};
   lsm_version *next = NULL;
   lsm_rc rc = lsm_edit_decode(payload, m->path, off, &e);
@@ -191,6 +192,7 @@ static lsm_rc apply(const image *m, size_t off, lsm_slice payload, lsm_manifest_
   }
   if (rc == LSM_OK) rc = lsm_version_apply(st->version, &e, m->path, off, &next);
   if (rc == LSM_OK) {
+    if (commit) lsm_version_commit(next, &e);
     lsm_version_unref(st->version);
     st->version = next;
     if (e.has_next_file) st->next_file = e.next_file;
@@ -210,9 +212,10 @@ static lsm_rc apply_all(const image *m, lsm_manifest_state *st) {
     size_t next;
     rc = get_record(m, off, &payload, &next);
     if (rc != LSM_OK || next == off) break;
-    rc = apply(m, off, payload, st);
+    rc = apply(m, off, payload, false, st);
     off = next;
   }
+  st->size = off;
   /* CURRENT named it when its first record was durable. */
   if (rc == LSM_OK && off == HEADER_SIZE) {
     rc = lsm_corrupt(m->path, off, "the manifest has no complete record");
@@ -255,23 +258,31 @@ done:
   return rc;
 }
 
-lsm_rc lsm_manifest_read(lsm_env *env, const char *dir,
+/* The manifest's file into memory, up to LIMIT if that is not 0. */
+static lsm_rc read_image(lsm_env *env, const char *dir, uint64_t limit, image *m, char **path,
+                         lsm_buf *buf) {
+  *path = lsm_filename_new(dir, LSM_FILE_MANIFEST, m->number);
+  lsm_rc rc = *path == NULL ? lsm_nomem() : lsm_env_read_file(env, *path, buf);
+  m->path = *path;
+  m->data = buf->data;
+  m->size = buf->size;
+  if (rc == LSM_OK && limit != 0) {
+    if (m->size < limit) rc = lsm_corrupt(*path, m->size, "shorter than its writers left it");
+    m->size = (size_t)limit;
+  }
+  return rc;
+}
+
+lsm_rc lsm_manifest_load(lsm_env *env, const char *dir, uint64_t number, uint64_t size,
                          void (*on_garbage)(void *arg, uint64_t number), void *arg,
                          lsm_manifest_state *st) {
   lsm_buf buf = {0};
   image m = {0};
   char *path = NULL;
-  lsm_rc rc;
   memset(st, 0, sizeof(*st));
-  rc = read_current(env, dir, &m.number);
-  if (rc != LSM_OK) return rc;
-  path = lsm_filename_new(dir, LSM_FILE_MANIFEST, m.number);
-  rc = path == NULL ? lsm_nomem() : lsm_env_read_file(env, path, &buf);
-  if (rc == LSM_NOTFOUND) rc = lsm_corrupt(path, 0, "missing, though CURRENT names it");
+  m.number = number;
+  lsm_rc rc = read_image(env, dir, size, &m, &path, &buf);
   if (rc != LSM_OK) goto done;
-  m.path = path;
-  m.data = buf.data;
-  m.size = buf.size;
   st->number = m.number;
   rc = check_header(&m, st->store_id);
   if (rc == LSM_OK) rc = lsm_version_new(on_garbage, arg, &st->version);
@@ -280,6 +291,49 @@ done:
   if (rc != LSM_OK) {
     lsm_version_unref(st->version);
     memset(st, 0, sizeof(*st));
+  }
+  lsm_buf_fini(&buf);
+  lsm_free(path);
+  return rc;
+}
+
+lsm_rc lsm_manifest_read(lsm_env *env, const char *dir,
+                         void (*on_garbage)(void *arg, uint64_t number), void *arg,
+                         lsm_manifest_state *st) {
+  uint64_t number = 0;
+  memset(st, 0, sizeof(*st));
+  lsm_rc rc = read_current(env, dir, &number);
+  if (rc != LSM_OK) return rc;
+  rc = lsm_manifest_load(env, dir, number, 0, on_garbage, arg, st);
+  if (rc == LSM_NOTFOUND) {
+    char *path = lsm_filename_new(dir, LSM_FILE_MANIFEST, number);
+    rc = path == NULL ? lsm_nomem() : lsm_corrupt(path, 0, "missing, though CURRENT names it");
+    lsm_free(path);
+  }
+  return rc;
+}
+
+lsm_rc lsm_manifest_read_on(lsm_env *env, const char *dir, uint64_t size, lsm_manifest_state *st) {
+  lsm_buf buf = {0};
+  image m = {0};
+  char *path = NULL;
+  lsm_manifest_state now = *st;
+  m.number = st->number;
+  lsm_version_ref(now.version);
+  lsm_rc rc = read_image(env, dir, size, &m, &path, &buf);
+  while (rc == LSM_OK && now.size < size) {
+    lsm_slice payload = LSM_SLICE_NULL;
+    size_t off = (size_t)now.size, next;
+    rc = get_record(&m, off, &payload, &next);
+    if (rc == LSM_OK && next == off) rc = lsm_corrupt(path, off, "damaged record of the manifest");
+    if (rc == LSM_OK) rc = apply(&m, off, payload, true, &now);
+    now.size = next;
+  }
+  if (rc == LSM_OK) {
+    lsm_version_unref(st->version);
+    *st = now;
+  } else {
+    lsm_version_unref(now.version);
   }
   lsm_buf_fini(&buf);
   lsm_free(path);
@@ -417,6 +471,30 @@ lsm_rc lsm_manifest_create(lsm_env *env, const char *dir, uint64_t number,
 done:
   lsm_manifest_close(m);
   lsm_buf_fini(&buf);
+  return rc;
+}
+
+lsm_rc lsm_manifest_open(lsm_env *env, const char *dir, uint64_t number, uint64_t size,
+                         lsm_manifest **out) {
+  uint64_t now = 0;
+  *out = NULL;
+  lsm_manifest *m = lsm_calloc(sizeof(*m));
+  if (m == NULL) return lsm_nomem();
+  m->env = env;
+  m->number = number;
+  m->size = size;
+  m->path = lsm_filename_new(dir, LSM_FILE_MANIFEST, number);
+  lsm_rc rc = m->path == NULL ? lsm_nomem() : env->open(env, m->path, LSM_OPEN_WRITE, &m->file);
+  if (rc == LSM_OK) rc = m->file->ops->size(m->file, &now);
+  if (rc == LSM_OK && now > size) {
+    rc = m->file->ops->truncate(m->file, size);
+    if (rc == LSM_OK) rc = lsm_file_sync(m->file);
+  }
+  if (rc == LSM_OK) {
+    *out = m;
+  } else {
+    lsm_manifest_close(m);
+  }
   return rc;
 }
 

@@ -21,6 +21,7 @@ typedef struct lsm_manifest lsm_manifest;
 typedef struct lsm_manifest_state {
   uint8_t store_id[16];
   uint64_t number; /* of the manifest file */
+  uint64_t size;   /* behind its last good record */
   lsm_version *version; /* the caller's reference */
   uint64_t next_file;
   uint64_t log;
@@ -33,6 +34,23 @@ typedef struct lsm_manifest_state {
 lsm_rc lsm_manifest_read(lsm_env *env, const char *dir,
                          void (*on_garbage)(void *arg, uint64_t number), void *arg,
                          lsm_manifest_state *state);
+
+/* Reads the manifest NUMBER up to SIZE, which another process has published;
+** as lsm_manifest_read() otherwise. */
+lsm_rc lsm_manifest_load(lsm_env *env, const char *dir, uint64_t number, uint64_t size,
+                         void (*on_garbage)(void *arg, uint64_t number), void *arg,
+                         lsm_manifest_state *state);
+
+/* Reads on in manifest state->number, from state->size to SIZE: applies the edits
+** to *state, whose version it replaces; files they remove become garbage. On
+** failure *state is as it was. */
+lsm_rc lsm_manifest_read_on(lsm_env *env, const char *dir, uint64_t size,
+                            lsm_manifest_state *state);
+
+/* Opens manifest NUMBER for appending at SIZE; what is behind it is cut off: an
+** edit that was never published. */
+lsm_rc lsm_manifest_open(lsm_env *env, const char *dir, uint64_t number, uint64_t size,
+                         lsm_manifest **m);
 
 /* Writes a new manifest file NUMBER that says all of state, switches CURRENT
 ** to it and returns it open for appending. After an error CURRENT names the

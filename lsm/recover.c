@@ -21,6 +21,8 @@
 
 typedef struct replay {
   lsm_db *db;
+  lsm_memtable *mem; /* where it goes */
+  bool published;    /* a range that its writer has settled: ask nobody */
   const char *path;
   lsm_buf pending; /* payload that waits */
   bool has_pending;
@@ -45,7 +47,7 @@ static lsm_rc apply_batch(replay *r) {
   }
   for (const uint8_t *p = begin; p < end;) {
     p = lsm_entry_get(p, &e);
-    lsm_rc rc = lsm_memtable_write(r->db->mem, e.kind, e.key, e.value);
+    lsm_rc rc = lsm_memtable_write(r->mem, e.kind, e.key, e.value);
     if (rc != LSM_OK) return rc;
   }
   if (r->txid > r->db->last_txid) r->db->last_txid = r->txid;
@@ -68,6 +70,7 @@ static lsm_rc ask_host(replay *r) {
 /* The waiting PREPARE has no COMMIT after it. */
 static lsm_rc settle_undecided(replay *r, bool last) {
   lsm_db *db = r->db;
+  if (r->published) return LSM_OK; /* its writer took it back */
   lsm_rc rc = ask_host(r);
   if (rc != LSM_OK) return rc;
   if (!r->host_known && db->opt.host_txid != NULL) {
@@ -87,9 +90,9 @@ static lsm_rc settle_undecided(replay *r, bool last) {
 
 /* The waiting PREPARE has its COMMIT: did the host keep it? */
 static lsm_rc settle_committed(replay *r) {
-  lsm_rc rc = ask_host(r);
+  lsm_rc rc = r->published ? LSM_OK : ask_host(r);
   if (rc != LSM_OK) return rc;
-  if (r->host_known && r->host_txid < r->txid) {
+  if (!r->published && r->host_known && r->host_txid < r->txid) {
     r->stopped = true;
     return LSM_OK;
   }
@@ -238,6 +241,7 @@ lsm_rc lsm_recover(lsm_db *db, uint64_t manifest_log) {
   lsm_buf logs = {0};
   replay r = {0};
   r.db = db;
+  r.mem = db->mem;
   lsm_rc rc = select_logs(db, manifest_log, &logs);
   if (rc == LSM_OK) rc = replay_logs(db, &r, manifest_log, &logs);
   if (rc == LSM_OK) {
@@ -249,5 +253,45 @@ lsm_rc lsm_recover(lsm_db *db, uint64_t manifest_log) {
   if (rc == LSM_OK && db->old_logs.size >= 8) db->old_logs.size -= 8;
   lsm_buf_fini(&r.pending);
   lsm_buf_fini(&logs);
+  return rc;
+}
+
+/*------------------------------------------------------- other processes */
+
+lsm_rc lsm_replay_range(lsm_db *db, lsm_memtable *mem, uint64_t number, uint64_t from,
+                        uint64_t to, lsm_wal_info *info) {
+  replay r = {0};
+  r.db = db;
+  r.mem = mem;
+  r.published = true;
+  char *path = lsm_filename_new(db->dir, LSM_FILE_WAL, number);
+  if (path == NULL) return lsm_nomem();
+  r.path = path;
+  lsm_rc rc = lsm_wal_replay_from(db->env, path, db->store_id, number, from, to, replay_record, &r,
+                                  info);
+  if (rc == LSM_OK) rc = settle(&r, true);
+  if (rc == LSM_OK && info->end < to) rc = lsm_corrupt(path, info->end, "damaged record");
+  lsm_buf_fini(&r.pending);
+  lsm_free(path);
+  return rc;
+}
+
+lsm_rc lsm_recover_tail(lsm_db *db) {
+  replay r = {0};
+  lsm_wal_info info = {0};
+  r.db = db;
+  r.mem = db->mem;
+  if (db->log_number == 0) return LSM_OK;
+  char *path = lsm_filename_new(db->dir, LSM_FILE_WAL, db->log_number);
+  if (path == NULL) return lsm_nomem();
+  r.path = path;
+  lsm_mutex_lock(&db->apply_mu);
+  lsm_rc rc = lsm_wal_replay_from(db->env, path, db->store_id, db->log_number, db->log_end, 0,
+                                  replay_record, &r, &info);
+  if (rc == LSM_OK) rc = settle(&r, true);
+  lsm_mutex_unlock(&db->apply_mu);
+  if (rc == LSM_OK) db->log_end = info.end;
+  lsm_buf_fini(&r.pending);
+  lsm_free(path);
   return rc;
 }

@@ -13,8 +13,9 @@
 #define SLOW_MIN_US 1000u          /* shorter ones are saved up */
 
 lsm_rc lsm_log_acquire(lsm_db *db, const lsm_interrupt *intr) {
-  lsm_rc rc = LSM_OK;
   uint64_t deadline = 0;
+  lsm_rc rc = lsm_writer_enter(db, LOG_ROLE_WAIT_US, intr);
+  if (rc != LSM_OK) return rc;
   lsm_mutex_lock(&db->mu);
   while (db->log_held) {
     uint64_t now = db->env->now_us(db->env);
@@ -34,14 +35,22 @@ lsm_rc lsm_log_acquire(lsm_db *db, const lsm_interrupt *intr) {
   }
   if (rc == LSM_OK) db->log_held = true;
   lsm_mutex_unlock(&db->mu);
+  if (rc != LSM_OK) {
+    lsm_writer_exit(db);
+  } else if (db->share != NULL) {
+    lsm_share_set_dirty(db->share, true);
+  }
   return rc;
 }
 
 void lsm_log_release(lsm_db *db) {
+  lsm_publish_log(db);
+  if (db->share != NULL) lsm_share_set_dirty(db->share, false);
   lsm_mutex_lock(&db->mu);
   db->log_held = false;
   lsm_cond_broadcast(&db->cv);
   lsm_mutex_unlock(&db->mu);
+  lsm_writer_exit(db);
 }
 
 /*---------------------------------------------------------------- the log */
@@ -76,7 +85,8 @@ static lsm_rc remove_dropped_logs(lsm_db *db) {
 }
 
 /* A new log file, empty. *wal NULL on failure. */
-static lsm_rc new_log(lsm_db *db, lsm_wal_prev prev, uint64_t *number, lsm_wal **wal) {
+static lsm_rc new_log(lsm_db *db, lsm_wal_prev prev, uint64_t *number, uint32_t *log_salt,
+                      lsm_wal **wal) {
   uint32_t salt = 0;
   *wal = NULL;
   *number = lsm_db_new_number(db);
@@ -86,6 +96,7 @@ static lsm_rc new_log(lsm_db *db, lsm_wal_prev prev, uint64_t *number, lsm_wal *
   if (path == NULL) return lsm_nomem();
   rc = lsm_wal_create(db->env, path, db->store_id, *number, salt, prev, wal);
   lsm_free(path);
+  *log_salt = salt;
   if (rc == LSM_OK) LSM_COUNT(db, wal_bytes, lsm_wal_end(*wal));
   return rc;
 }
@@ -100,7 +111,7 @@ lsm_rc lsm_log_ensure(lsm_db *db) {
   if (db->log_number == 0) {
     lsm_wal_prev none = {0, 0};
     uint64_t number;
-    rc = new_log(db, none, &number, &wal);
+    rc = new_log(db, none, &number, &db->log_salt, &wal);
     if (rc == LSM_OK) db->log_number = number;
   } else {
     char *path = lsm_filename_new(db->dir, LSM_FILE_WAL, db->log_number);
@@ -120,10 +131,33 @@ lsm_rc lsm_log_ensure(lsm_db *db) {
   return LSM_OK;
 }
 
-lsm_rc lsm_log_sync(lsm_db *db) {
-  lsm_rc rc = LSM_OK;
+/* The immutable memtable's log was another process': what of it is durable only
+** that one knows. When it is gone the table is there instead. */
+static lsm_rc sync_foreign_log(lsm_db *db) {
+  lsm_file *f = NULL;
+  lsm_buf path = {0};
   lsm_mutex_lock(&db->mu);
-  lsm_wal *older = db->imm != NULL ? db->imm_wal : NULL;
+  bool need = db->imm != NULL && db->imm_foreign && !db->imm_synced;
+  uint64_t number = db->imm_log;
+  lsm_mutex_unlock(&db->mu);
+  if (!need) return LSM_OK;
+  lsm_rc rc = lsm_filename(&path, db->dir, LSM_FILE_WAL, number);
+  if (rc == LSM_OK) rc = db->env->open(db->env, (const char *)path.data, LSM_OPEN_WRITE, &f);
+  if (rc == LSM_OK) rc = lsm_file_sync(f);
+  lsm_file_close(f);
+  lsm_buf_fini(&path);
+  if (rc == LSM_NOTFOUND) rc = LSM_OK;
+  lsm_mutex_lock(&db->mu);
+  if (rc == LSM_OK && db->imm_log == number) db->imm_synced = true;
+  lsm_mutex_unlock(&db->mu);
+  return rc;
+}
+
+lsm_rc lsm_log_sync(lsm_db *db) {
+  lsm_rc rc = sync_foreign_log(db);
+  if (rc != LSM_OK) return rc;
+  lsm_mutex_lock(&db->mu);
+  lsm_wal *older = db->imm != NULL ? db->imm_wal : NULL; /* NULL: foreign */
   bool need = older != NULL && (lsm_wal_is_broken(older) ||
                                 lsm_wal_synced(older) < lsm_wal_end(older));
   if (need) db->imm_wal_pins++;
@@ -172,7 +206,7 @@ lsm_rc lsm_wait_flushed(lsm_db *db, const lsm_interrupt *intr) {
     if (rc != LSM_OK) break;
     lsm_cond_wait_us(&db->cv, &db->mu, WAIT_US);
     lsm_mutex_unlock(&db->mu);
-    if (lsm_interrupted(intr)) rc = lsm_fail(LSM_INTERRUPT, "interrupted");
+    rc = lsm_interrupted(intr) ? lsm_fail(LSM_INTERRUPT, "interrupted") : lsm_catch_up(db);
     lsm_mutex_lock(&db->mu);
   }
   lsm_mutex_unlock(&db->mu);
@@ -183,11 +217,12 @@ lsm_rc lsm_rotate(lsm_db *db, const lsm_interrupt *intr) {
   lsm_memtable *mem = NULL;
   lsm_wal *wal = NULL;
   uint64_t number = 0;
+  uint32_t salt = 0;
   lsm_rc rc = lsm_wait_flushed(db, intr);
   if (rc != LSM_OK) return rc;
   lsm_wal_prev prev = {db->log_number, lsm_wal_end(db->wal)};
   rc = lsm_memtable_new(&mem);
-  if (rc == LSM_OK) rc = new_log(db, prev, &number, &wal);
+  if (rc == LSM_OK) rc = new_log(db, prev, &number, &salt, &wal);
   if (rc != LSM_OK) {
     lsm_memtable_unref(mem);
     return rc;
@@ -205,8 +240,12 @@ lsm_rc lsm_rotate(lsm_db *db, const lsm_interrupt *intr) {
   db->mem = mem;
   db->wal = wal;
   db->log_number = number;
+  db->log_salt = salt;
+  db->log_end = lsm_wal_end(wal);
+  db->imm_foreign = false;
   lsm_mutex_unlock(&db->mu);
   lsm_mutex_unlock(&db->apply_mu);
+  lsm_publish_log(db);
   return lsm_sched_kick(db);
 }
 
@@ -248,7 +287,7 @@ static lsm_rc stall(lsm_db *db, const lsm_interrupt *intr) {
     if (rc != LSM_OK) break;
     lsm_cond_wait_us(&db->cv, &db->mu, WAIT_US);
     lsm_mutex_unlock(&db->mu);
-    if (lsm_interrupted(intr)) rc = lsm_fail(LSM_INTERRUPT, "interrupted");
+    rc = lsm_interrupted(intr) ? lsm_fail(LSM_INTERRUPT, "interrupted") : lsm_catch_up(db);
     lsm_mutex_lock(&db->mu);
   }
   lsm_mutex_unlock(&db->mu);

@@ -35,7 +35,9 @@ static void flusher_main(void *arg) {
   uint64_t pause = 0, until = 0;
   lsm_mutex_lock(&db->mu);
   for (;;) {
-    if (db->imm == NULL || (db->closing && pause != 0)) {
+    /* What another process has rotated it flushes; if it died, a writer asks. */
+    bool others = db->imm_foreign && !db->flush_asked;
+    if (db->imm == NULL || others || (db->closing && pause != 0)) {
       if (db->closing) break; /* what could not be flushed is in the log */
       lsm_cond_wait_us(&db->cv, &db->mu, IDLE_US);
       continue;
@@ -48,7 +50,11 @@ static void flusher_main(void *arg) {
     uint64_t n = ++db->flush_begun;
     db->flush_asked = false;
     lsm_mutex_unlock(&db->mu);
-    lsm_rc rc = lsm_flush_imm(db);
+    lsm_rc rc = lsm_job_lock(db, LSM_SHARE_FLUSH, NULL);
+    if (rc == LSM_OK) {
+      rc = lsm_flush_imm(db);
+      lsm_job_unlock(db, LSM_SHARE_FLUSH);
+    }
     lsm_mutex_lock(&db->mu);
     note_error(&db->flush_error, rc);
     db->flush_ended = n;

@@ -12,8 +12,9 @@
 
 typedef enum lsm_rank {
   LSM_RANK_WRITER = 1,  /* db.c: the one writer; held from begin to commit */
+  LSM_RANK_MANIFEST,    /* db.c: one edit at a time; I/O allowed */
+  LSM_RANK_CATCH,       /* catchup.c: reading what other processes wrote; I/O allowed */
   LSM_RANK_APPLY,       /* db.c: a batch is being merged into the memtable */
-  LSM_RANK_MANIFEST,    /* version_set: one edit at a time; I/O allowed */
   LSM_RANK_DB,          /* db.c: everything short-lived in lsm_db */
   LSM_RANK_TABLES,      /* table_cache.c */
   LSM_RANK_CACHE,       /* cache.c: one shard */

@@ -43,6 +43,13 @@ struct lsm_txn {
 
 /*---------------------------------------------------------- begin and end */
 
+static void give_role_back(lsm_db *db) {
+  lsm_mutex_lock(&db->mu);
+  db->writer_held = false;
+  lsm_cond_broadcast(&db->cv);
+  lsm_mutex_unlock(&db->mu);
+}
+
 static lsm_rc take_writer_role(lsm_db *db, int64_t busy_ms, const lsm_interrupt *intr) {
   lsm_rc rc = LSM_OK;
   uint64_t start = 0;
@@ -65,14 +72,15 @@ static lsm_rc take_writer_role(lsm_db *db, int64_t busy_ms, const lsm_interrupt 
   }
   if (rc == LSM_OK) db->writer_held = true;
   lsm_mutex_unlock(&db->mu);
+  if (rc != LSM_OK) return rc;
+  rc = lsm_writer_enter(db, busy_ms > 0 ? (uint64_t)busy_ms * 1000 : 0, intr);
+  if (rc != LSM_OK) give_role_back(db);
   return rc;
 }
 
 static void drop_writer_role(lsm_db *db) {
-  lsm_mutex_lock(&db->mu);
-  db->writer_held = false;
-  lsm_cond_broadcast(&db->cv);
-  lsm_mutex_unlock(&db->mu);
+  lsm_writer_exit(db);
+  give_role_back(db);
 }
 
 /* An empty overlay: the spare one if nobody looks at it any more. */

@@ -54,8 +54,9 @@ static lsm_rc check_manifest(check *c) {
   lsm_db *db = c->db;
   lsm_manifest_state st;
   memset(&st, 0, sizeof(st));
-  lsm_mutex_lock(&db->manifest_mu);
-  lsm_rc rc = lsm_manifest_read(db->env, db->dir, no_garbage, NULL, &st);
+  lsm_rc rc = lsm_manifest_enter(db);
+  if (rc != LSM_OK) return rc;
+  rc = lsm_manifest_read(db->env, db->dir, no_garbage, NULL, &st);
   if (rc == LSM_OK) {
     lsm_edit mine = {0}, theirs = {0};
     lsm_buf a = {0}, b = {0};
@@ -72,7 +73,7 @@ static lsm_rc check_manifest(check *c) {
     lsm_buf_fini(&b);
     lsm_version_unref(st.version);
   }
-  lsm_mutex_unlock(&db->manifest_mu);
+  lsm_manifest_exit(db);
   return found(c, rc);
 }
 

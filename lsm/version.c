@@ -243,6 +243,7 @@ void lsm_version_unref(lsm_version *v) {
   for (size_t i = 0; i < v->count; i++) tree_unref(v->trees[i]);
   lsm_free(v->trees);
   drop_leaving(v);
+  if (v->on_free != NULL) v->on_free(v->garbage_arg, v->gen);
   lsm_free(v);
 }
 

@@ -70,6 +70,10 @@ typedef struct lsm_version {
   ** or a commit holds: it should only note the number. May be NULL. */
   void (*on_garbage)(void *arg, uint64_t file_number);
   void *garbage_arg;
+  /* The owner's: where in the manifest it stands; on_free, if set, is told when
+  ** it is gone. Not inherited by the next version. */
+  uint64_t gen;
+  void (*on_free)(void *arg, uint64_t gen);
   /* version.c's */
   uint64_t max_number;    /* no file above it was ever in here */
   lsm_filemeta **leaving; /* what the edit that made it removed; until commit */

@@ -49,6 +49,10 @@ lsm_rc lsm_wal_reopen(lsm_env *env, const char *path, uint64_t number, uint32_t 
 lsm_rc lsm_wal_append(lsm_wal *wal, lsm_wal_type type, uint64_t txid, const lsm_slice *parts,
                       int n);
 
+/* Another process has written to the file: the log ends at END now. What of it is
+** durable is not known, but for what this one has synced. */
+void lsm_wal_seek(lsm_wal *wal, uint64_t end);
+
 /* Takes the last record back (a commit that failed in its sync). When the file
 ** can't be cut the log is broken, but it ends before the record even so. */
 lsm_rc lsm_wal_undo(lsm_wal *wal);
@@ -89,5 +93,11 @@ typedef struct lsm_wal_info {
 lsm_rc lsm_wal_replay(lsm_env *env, const char *path, const uint8_t *store_id, uint64_t number,
                       uint64_t limit, lsm_rc (*fn)(void *arg, const lsm_wal_record *rec),
                       void *arg, lsm_wal_info *info);
+
+/* The same from offset FROM on, where a record begins (0: the first one). */
+lsm_rc lsm_wal_replay_from(lsm_env *env, const char *path, const uint8_t *store_id,
+                           uint64_t number, uint64_t from, uint64_t limit,
+                           lsm_rc (*fn)(void *arg, const lsm_wal_record *rec), void *arg,
+                           lsm_wal_info *info);
 
 #endif

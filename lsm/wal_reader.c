@@ -314,9 +314,10 @@ static lsm_rc read_records(reader *r, lsm_rc (*fn)(void *arg, const lsm_wal_reco
   return LSM_OK;
 }
 
-lsm_rc lsm_wal_replay(lsm_env *env, const char *path, const uint8_t *store_id, uint64_t number,
-                      uint64_t limit, lsm_rc (*fn)(void *arg, const lsm_wal_record *rec), void *arg,
-                      lsm_wal_info *info) {
+lsm_rc lsm_wal_replay_from(lsm_env *env, const char *path, const uint8_t *store_id,
+                           uint64_t number, uint64_t from, uint64_t limit,
+                           lsm_rc (*fn)(void *arg, const lsm_wal_record *rec), void *arg,
+                           lsm_wal_info *info) {
   reader r = {0};
   bool torn = false;
   lsm_rc rc;
@@ -328,6 +329,7 @@ lsm_rc lsm_wal_replay(lsm_env *env, const char *path, const uint8_t *store_id, u
   rc = r.file->ops->size(r.file, &r.size);
   if (rc == LSM_OK) rc = read_header(&r, store_id, number, info);
   if (rc != LSM_OK || info->empty) goto done;
+  if (from > info->end) info->end = from;
   r.limited = limit != 0;
   r.beyond = r.limited && limit < r.size;
   if (r.beyond) r.size = limit;
@@ -337,4 +339,10 @@ done:
   lsm_free(r.buf);
   lsm_file_close(r.file);
   return rc;
+}
+
+lsm_rc lsm_wal_replay(lsm_env *env, const char *path, const uint8_t *store_id, uint64_t number,
+                      uint64_t limit, lsm_rc (*fn)(void *arg, const lsm_wal_record *rec), void *arg,
+                      lsm_wal_info *info) {
+  return lsm_wal_replay_from(env, path, store_id, number, 0, limit, fn, arg, info);
 }

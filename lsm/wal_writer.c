@@ -287,6 +287,13 @@ lsm_rc lsm_wal_undo(lsm_wal *wal) {
   return rc;
 }
 
+void lsm_wal_seek(lsm_wal *wal, uint64_t end) {
+  if (wal->end == end) return;
+  wal->end = end;
+  wal->last = 0;
+  if (wal->synced > end) wal->synced = end;
+}
+
 lsm_rc lsm_wal_sync(lsm_wal *wal) {
   lsm_rc rc = LSM_OK;
   if (wal->broken) return fail_broken(wal);

@@ -388,6 +388,12 @@ static lsm_rc fault_sync_dir(lsm_env *base, const char *path) {
 
 /*------------------------------------------- clock, random bytes, threads */
 
+static lsm_rc fault_shm_map(lsm_env *base, const char *path, size_t size, void **mem) {
+  return env_of(base)->inner->shm_map(env_of(base)->inner, path, size, mem);
+}
+static void fault_shm_unmap(lsm_env *base, void *mem, size_t size) {
+  env_of(base)->inner->shm_unmap(env_of(base)->inner, mem, size);
+}
 static uint64_t fault_now_us(lsm_env *base) {
   return env_of(base)->inner->now_us(env_of(base)->inner);
 }
@@ -416,6 +422,8 @@ static const lsm_env fault_ops = {
     .rmdir = fault_rmdir,
     .list = fault_list,
     .sync_dir = fault_sync_dir,
+    .shm_map = fault_shm_map,
+    .shm_unmap = fault_shm_unmap,
     .now_us = fault_now_us,
     .time_us = fault_time_us,
     .sleep_us = fault_sleep_us,

@@ -1,0 +1,292 @@
+/* catchup.c: one store in several processes.
+**
+** The log and the manifest are what the processes share; each has its own
+** memtables and version and brings them up to date by reading on from where it
+** stopped. The words in SHM say how far the others have come.
+**
+** Three states can be met. The active log is the one we know: read on in it.
+** It is another, and ours is the one before it: finish ours, which becomes the
+** immutable memtable, and read the new one. It is another, and ours is flushed:
+** forget ours. The order of loads matters: log first, manifest second, so that
+** the manifest is never older than the log's rotation, which had to wait for
+** the flush of all logs before the last.
+**
+** A writer that was killed left `dirty` set: the next one settles the end of
+** the log as recovery would, before it does anything else. */
+#include "db_int.h"
+
+#define JOB_POLL_US 20000u
+#define RELOADS 100 /* a log can vanish, flushed, while we go for it */
+
+/*--------------------------------------------------------------- catch up */
+
+/* The next state, in the making. */
+typedef struct news {
+  uint64_t log, manifest; /* the words it belongs to */
+  lsm_manifest_state st;  /* version NULL: unchanged */
+  uint64_t oldest;        /* log that is needed */
+  lsm_memtable *mem;      /* NULL: unchanged */
+  lsm_memtable *imm;      /* a new immutable one; NULL: none */
+  uint64_t imm_log;
+  bool push;              /* the active one becomes immutable */
+  uint64_t number, end;
+  uint32_t salt;
+} news;
+
+static void news_fini(news *n) {
+  lsm_version_unref(n->st.version);
+  lsm_memtable_unref(n->mem);
+  lsm_memtable_unref(n->imm);
+  memset(n, 0, sizeof(*n));
+}
+
+static void note_garbage_of(void *arg, uint64_t number) { lsm_db_note_garbage(arg, number); }
+
+/* What the manifest says now. */
+static lsm_rc read_manifest(lsm_db *db, news *n) {
+  uint64_t number = lsm_pos_number(n->manifest), size = lsm_pos_off(n->manifest);
+  n->oldest = db->log;
+  if (n->manifest == 0 || n->manifest == atomic_load(&db->seen_manifest)) return LSM_OK;
+  lsm_rc rc;
+  if (number == db->manifest_number) {
+    n->st.number = number;
+    n->st.size = lsm_pos_off(atomic_load(&db->seen_manifest));
+    n->st.version = lsm_version_ref(db->version);
+    n->st.log = db->log;
+    n->st.next_keyspace = db->next_keyspace;
+    n->st.last_txid = db->flushed_txid;
+    rc = lsm_manifest_read_on(db->env, db->dir, size, &n->st);
+  } else {
+    rc = lsm_manifest_load(db->env, db->dir, number, size, note_garbage_of, db, &n->st);
+  }
+  if (rc == LSM_OK) n->oldest = n->st.log;
+  return rc;
+}
+
+/* A log from its start into a new memtable. */
+static lsm_rc read_log(lsm_db *db, uint64_t number, uint64_t end, lsm_memtable **mem,
+                       lsm_wal_info *info) {
+  lsm_rc rc = lsm_memtable_new(mem);
+  return rc == LSM_OK ? lsm_replay_range(db, *mem, number, 0, end, info) : rc;
+}
+
+/* On in the active log, up to END. Readers' views must not see half a batch. */
+static lsm_rc read_on(lsm_db *db, uint64_t end) {
+  lsm_wal_info info;
+  if (db->log_end >= end) return LSM_OK;
+  lsm_mutex_lock(&db->apply_mu);
+  lsm_rc rc = lsm_replay_range(db, db->mem, db->log_number, db->log_end, end, &info);
+  lsm_mutex_unlock(&db->apply_mu);
+  if (rc == LSM_OK) {
+    db->log_end = end;
+    db->log_salt = info.salt;
+  }
+  return rc;
+}
+
+/* The header of a log: what came before it. */
+static lsm_rc read_head(lsm_db *db, uint64_t number, lsm_wal_info *info) {
+  char *path = lsm_filename_new(db->dir, LSM_FILE_WAL, number);
+  if (path == NULL) return lsm_nomem();
+  lsm_rc rc = lsm_wal_replay(db->env, path, db->store_id, number, 1, NULL, NULL, info);
+  lsm_free(path);
+  return rc;
+}
+
+static lsm_rc read_logs(lsm_db *db, news *n) {
+  lsm_wal_info head, info;
+  n->number = lsm_pos_number(n->log);
+  n->end = lsm_pos_off(n->log);
+  n->salt = db->log_salt;
+  if (n->number < n->oldest || n->number == 0) { /* all of it is in tables */
+    return db->log_number >= n->oldest || db->log_number == n->number ? LSM_OK
+                                                                      : lsm_memtable_new(&n->mem);
+  }
+  if (n->number == db->log_number) return read_on(db, n->end);
+  lsm_rc rc = read_head(db, n->number, &head);
+  if (rc != LSM_OK) return rc;
+  n->salt = head.salt;
+  uint64_t before = head.prev.number;
+  if (before >= n->oldest && before == db->log_number) {
+    rc = read_on(db, head.prev.end);
+    n->push = true;
+  } else if (before >= n->oldest && before != 0) {
+    rc = read_log(db, before, head.prev.end, &n->imm, &info);
+    n->imm_log = before;
+  }
+  if (rc == LSM_OK) rc = read_log(db, n->number, n->end, &n->mem, &info);
+  return rc;
+}
+
+/* The new state takes over, all at once: a reader that saw the new tables with
+** the old memtable would take old values for new. REQUIRES: catch_mu. */
+static void install(lsm_db *db, news *n) {
+  lsm_left left = {0};
+  lsm_wal *old_wal = NULL;
+  lsm_memtable *old_mem = NULL;
+  lsm_mutex_lock(&db->apply_mu);
+  lsm_mutex_lock(&db->mu);
+  if (n->st.version != NULL) {
+    db->manifest_number = n->st.number;
+    db->next_keyspace = n->st.next_keyspace;
+    db->flushed_txid = n->st.last_txid;
+    if (db->last_txid < n->st.last_txid) db->last_txid = n->st.last_txid;
+    lsm_swap_version(db, n->st.version, n->oldest, n->manifest, &left);
+    n->st.version = NULL;
+  }
+  if (n->mem != NULL) {
+    old_wal = db->wal;
+    db->wal = NULL;
+    if (n->push || n->imm != NULL) {
+      assert(db->imm == NULL);
+      db->imm = n->push ? db->mem : n->imm;
+      db->imm_log = n->push ? db->log_number : n->imm_log;
+      db->imm_txid = db->last_txid;
+      db->imm_has_host = true; /* who knows: a sync too many */
+      db->imm_foreign = true;
+      db->imm_synced = false;
+      n->imm = NULL;
+    }
+    if (!n->push) old_mem = db->mem;
+    db->mem = n->mem;
+    n->mem = NULL;
+    db->log_number = n->number;
+    db->log_end = n->end;
+    db->log_salt = n->salt;
+  }
+  db->mem_has_host = true;
+  lsm_cond_broadcast(&db->cv);
+  lsm_mutex_unlock(&db->mu);
+  lsm_mutex_unlock(&db->apply_mu);
+  lsm_wal_close(old_wal);
+  lsm_memtable_unref(old_mem);
+  lsm_left_free(&left);
+}
+
+lsm_rc lsm_catch_up(lsm_db *db) {
+  if (db->share == NULL) return LSM_OK;
+  if (lsm_share_log(db->share) == atomic_load_explicit(&db->seen_log, memory_order_acquire) &&
+      lsm_share_manifest(db->share) ==
+          atomic_load_explicit(&db->seen_manifest, memory_order_acquire)) {
+    return LSM_OK;
+  }
+  lsm_rc rc = LSM_OK;
+  lsm_mutex_lock(&db->catch_mu);
+  for (int tries = 0; tries < RELOADS; tries++) {
+    news n;
+    memset(&n, 0, sizeof(n));
+    n.log = lsm_share_log(db->share);
+    n.manifest = lsm_share_manifest(db->share);
+    rc = read_manifest(db, &n);
+    if (rc == LSM_OK && n.log != atomic_load(&db->seen_log)) rc = read_logs(db, &n);
+    if (rc == LSM_OK) {
+      install(db, &n);
+      atomic_store(&db->seen_log, n.log);
+      if (n.manifest != 0) atomic_store(&db->seen_manifest, n.manifest);
+    }
+    news_fini(&n);
+    if (rc != LSM_NOTFOUND) break;
+  }
+  lsm_mutex_unlock(&db->catch_mu);
+  lsm_db_purge(db);
+  return rc;
+}
+
+/*------------------------------------------------------ the writer's lock */
+
+/* Logs above the active one were begun by a writer that was killed before it
+** could say so: nothing is in them. */
+static lsm_rc remove_log_above(void *arg, const char *name) {
+  lsm_db *db = arg;
+  uint64_t number;
+  if (lsm_filename_parse(name, &number) != LSM_FILE_WAL || number <= db->log_number) return LSM_OK;
+  lsm_rc rc = lsm_remove_file(db, LSM_FILE_WAL, number);
+  return rc == LSM_NOTFOUND ? LSM_OK : rc;
+}
+
+/* The writer before us was killed at work. */
+static lsm_rc settle_log(lsm_db *db) {
+  lsm_rc rc = lsm_recover_tail(db);
+  if (rc == LSM_OK) rc = db->env->list(db->env, db->dir, remove_log_above, db);
+  if (rc == LSM_OK && db->wal != NULL) {
+    lsm_wal_close(db->wal); /* what it knows of the file may be wrong */
+    db->wal = NULL;
+  }
+  if (rc == LSM_OK && db->log_commit != 0) rc = lsm_log_ensure(db);
+  if (rc != LSM_OK) return rc;
+  lsm_publish_log(db);
+  lsm_share_set_dirty(db->share, false);
+  return LSM_OK;
+}
+
+lsm_rc lsm_writer_enter(lsm_db *db, uint64_t wait_us, const lsm_interrupt *intr) {
+  if (db->share == NULL) return LSM_OK;
+  lsm_mutex_lock(&db->mu);
+  while (db->lock_moving) lsm_cond_wait(&db->cv, &db->mu);
+  bool have = db->lock_users > 0;
+  if (have) {
+    db->lock_users++;
+  } else {
+    db->lock_moving = true;
+  }
+  lsm_mutex_unlock(&db->mu);
+  if (have) return LSM_OK;
+  lsm_rc rc = lsm_share_lock(db->share, LSM_SHARE_WRITER, wait_us, intr);
+  if (rc == LSM_BUSY) rc = lsm_fail(LSM_BUSY, "%s: another process is writing", db->dir);
+  if (rc == LSM_OK) {
+    rc = lsm_catch_up(db);
+    if (rc == LSM_OK && lsm_share_dirty(db->share)) rc = settle_log(db);
+    if (rc == LSM_OK && db->wal != NULL) lsm_wal_seek(db->wal, db->log_end);
+    if (rc != LSM_OK) lsm_share_unlock(db->share, LSM_SHARE_WRITER);
+  }
+  lsm_mutex_lock(&db->mu);
+  db->lock_moving = false;
+  if (rc == LSM_OK) db->lock_users = 1;
+  lsm_cond_broadcast(&db->cv);
+  lsm_mutex_unlock(&db->mu);
+  return rc;
+}
+
+void lsm_writer_exit(lsm_db *db) {
+  if (db->share == NULL) return;
+  lsm_mutex_lock(&db->mu);
+  bool last = --db->lock_users == 0;
+  if (last) db->lock_moving = true;
+  lsm_mutex_unlock(&db->mu);
+  if (!last) return;
+  lsm_share_unlock(db->share, LSM_SHARE_WRITER);
+  lsm_mutex_lock(&db->mu);
+  db->lock_moving = false;
+  lsm_cond_broadcast(&db->cv);
+  lsm_mutex_unlock(&db->mu);
+}
+
+void lsm_publish_log(lsm_db *db) {
+  if (db->share == NULL) return;
+  lsm_mutex_lock(&db->catch_mu);
+  if (db->wal != NULL) db->log_end = lsm_wal_end(db->wal);
+  uint64_t pos = lsm_pos(db->log_number, db->log_end);
+  lsm_share_set_log(db->share, pos);
+  atomic_store(&db->seen_log, pos);
+  lsm_mutex_unlock(&db->catch_mu);
+}
+
+/*------------------------------------------------------------------- jobs */
+
+lsm_rc lsm_job_lock(lsm_db *db, lsm_share_lock_id id, const lsm_interrupt *intr) {
+  if (db->share == NULL) return LSM_OK;
+  for (;;) {
+    lsm_rc rc = lsm_share_lock(db->share, id, 0, NULL);
+    if (rc == LSM_OK) rc = lsm_catch_up(db);
+    if (rc != LSM_BUSY) return rc;
+    lsm_mutex_lock(&db->mu);
+    if (!db->closing) lsm_cond_wait_us(&db->cv, &db->mu, JOB_POLL_US);
+    bool stop = db->closing;
+    lsm_mutex_unlock(&db->mu);
+    if (stop || lsm_interrupted(intr)) return lsm_fail(LSM_INTERRUPT, "interrupted");
+  }
+}
+
+void lsm_job_unlock(lsm_db *db, lsm_share_lock_id id) {
+  if (db->share != NULL) lsm_share_unlock(db->share, id);
+}

@@ -1,0 +1,147 @@
+/* share.c: what the processes that have a store open tell each other. */
+#include "share.h"
+
+#include "filename.h"
+
+#define OPEN_WAIT_US 10000000u
+#define POLL_MIN_US 50u    /* between tries for a lock; doubles */
+#define POLL_MAX_US 5000u
+#define FIRST_SLOT 16      /* its byte in LOCK */
+
+/* The content of SHM. Atomics of 8 bytes are the same for all processes. */
+typedef struct page {
+  _Atomic uint64_t magic;
+  _Atomic uint64_t log;
+  _Atomic uint64_t manifest;
+  _Atomic uint64_t next_file;
+  _Atomic uint64_t dirty;
+  _Atomic uint64_t min[LSM_SHARE_SLOTS];
+} page;
+
+#define MAGIC UINT64_C(0x314d48534d534c) /* "LSMSHM1" */
+#define PAGE_SIZE 4096u
+
+struct lsm_share {
+  lsm_env *env;
+  lsm_file *lock;
+  page *p;
+  int slot; /* -1: none */
+};
+
+static lsm_rc lock_byte(lsm_share *sh, uint64_t byte, lsm_lock mode) {
+  return sh->lock->ops->lock(sh->lock, byte, 1, mode);
+}
+
+lsm_rc lsm_share_lock(lsm_share *sh, lsm_share_lock_id id, uint64_t wait_us,
+                      const lsm_interrupt *intr) {
+  uint64_t start = 0, pause = POLL_MIN_US;
+  for (;;) {
+    lsm_rc rc = lock_byte(sh, (uint64_t)id, LSM_LOCK_EXCLUSIVE);
+    if (rc != LSM_BUSY) return rc;
+    uint64_t now = sh->env->now_us(sh->env);
+    if (start == 0) start = now;
+    if (now - start >= wait_us) return rc;
+    if (intr != NULL && intr->fn != NULL && intr->fn(intr->arg)) {
+      return lsm_fail(LSM_INTERRUPT, "interrupted");
+    }
+    sh->env->sleep_us(sh->env, pause);
+    if (pause < POLL_MAX_US) pause *= 2;
+  }
+}
+
+void lsm_share_unlock(lsm_share *sh, lsm_share_lock_id id) {
+  (void)lock_byte(sh, (uint64_t)id, LSM_UNLOCK); /* it goes with the file at last */
+}
+
+lsm_rc lsm_share_open(lsm_env *env, const char *dir, bool create, lsm_share **out) {
+  lsm_buf path = {0};
+  void *mem = NULL;
+  int flags = LSM_OPEN_WRITE | (create ? LSM_OPEN_CREATE : 0);
+  *out = NULL;
+  lsm_share *sh = lsm_calloc(sizeof(*sh));
+  if (sh == NULL) return lsm_nomem();
+  sh->env = env;
+  sh->slot = -1;
+  lsm_rc rc = lsm_filename(&path, dir, LSM_FILE_LOCK, 0);
+  if (rc == LSM_OK) rc = env->open(env, (const char *)path.data, flags, &sh->lock);
+  if (rc == LSM_OK) rc = lsm_filename(&path, dir, LSM_FILE_SHM, 0);
+  if (rc == LSM_OK) rc = env->shm_map(env, (const char *)path.data, PAGE_SIZE, &mem);
+  sh->p = mem;
+  if (rc == LSM_OK) {
+    rc = lsm_share_lock(sh, LSM_SHARE_OPEN, OPEN_WAIT_US, NULL);
+    if (rc == LSM_BUSY) rc = lsm_fail(LSM_BUSY, "%s: another process is opening the store", dir);
+  }
+  lsm_buf_fini(&path);
+  if (rc != LSM_OK) {
+    lsm_share_close(sh);
+    return rc;
+  }
+  *out = sh;
+  return LSM_OK;
+}
+
+lsm_rc lsm_share_attach(lsm_share *sh, bool *alone) {
+  *alone = true;
+  for (int i = 0; i < LSM_SHARE_SLOTS; i++) {
+    if (i == sh->slot) continue;
+    lsm_rc rc = lock_byte(sh, (uint64_t)(FIRST_SLOT + i), LSM_LOCK_EXCLUSIVE);
+    if (rc == LSM_BUSY) {
+      *alone = false;
+    } else if (rc != LSM_OK) {
+      return rc;
+    } else if (sh->slot < 0) {
+      sh->slot = i;
+    } else {
+      (void)lock_byte(sh, (uint64_t)(FIRST_SLOT + i), LSM_UNLOCK);
+    }
+  }
+  if (sh->slot < 0) return lsm_fail(LSM_BUSY, "the store is open in too many processes");
+  if (*alone) {
+    memset(sh->p, 0, sizeof(*sh->p));
+    atomic_store(&sh->p->magic, MAGIC);
+  } else if (atomic_load(&sh->p->magic) != MAGIC) {
+    return lsm_fail(LSM_CANTOPEN, "the store is open in a process of another version");
+  }
+  lsm_share_set_min(sh, 1);
+  return LSM_OK;
+}
+
+void lsm_share_opened(lsm_share *sh) { lsm_share_unlock(sh, LSM_SHARE_OPEN); }
+
+void lsm_share_close(lsm_share *sh) {
+  if (sh == NULL) return;
+  if (sh->slot >= 0) lsm_share_set_min(sh, 0);
+  if (sh->p != NULL) sh->env->shm_unmap(sh->env, sh->p, PAGE_SIZE);
+  lsm_file_close(sh->lock);
+  lsm_free(sh);
+}
+
+/*------------------------------------------------------------------ words */
+
+uint64_t lsm_share_log(const lsm_share *sh) { return atomic_load(&sh->p->log); }
+void lsm_share_set_log(lsm_share *sh, uint64_t pos) { atomic_store(&sh->p->log, pos); }
+uint64_t lsm_share_manifest(const lsm_share *sh) { return atomic_load(&sh->p->manifest); }
+void lsm_share_set_manifest(lsm_share *sh, uint64_t pos) { atomic_store(&sh->p->manifest, pos); }
+bool lsm_share_dirty(const lsm_share *sh) { return atomic_load(&sh->p->dirty) != 0; }
+void lsm_share_set_dirty(lsm_share *sh, bool dirty) { atomic_store(&sh->p->dirty, dirty); }
+uint64_t lsm_share_new_number(lsm_share *sh) { return atomic_fetch_add(&sh->p->next_file, 1); }
+uint64_t lsm_share_next_number(const lsm_share *sh) { return atomic_load(&sh->p->next_file); }
+
+void lsm_share_raise_number(lsm_share *sh, uint64_t next) {
+  uint64_t n = atomic_load(&sh->p->next_file);
+  while (n < next && !atomic_compare_exchange_weak(&sh->p->next_file, &n, next)) {}
+}
+
+void lsm_share_set_min(lsm_share *sh, uint64_t pos) { atomic_store(&sh->p->min[sh->slot], pos); }
+
+bool lsm_share_all_past(lsm_share *sh, uint64_t pos) {
+  for (int i = 0; i < LSM_SHARE_SLOTS; i++) {
+    uint64_t min = atomic_load(&sh->p->min[i]);
+    if (min == 0 || min >= pos) continue;
+    if (i == sh->slot) return false;
+    if (lock_byte(sh, (uint64_t)(FIRST_SLOT + i), LSM_LOCK_EXCLUSIVE) != LSM_OK) return false;
+    atomic_store(&sh->p->min[i], 0); /* its process is dead */
+    (void)lock_byte(sh, (uint64_t)(FIRST_SLOT + i), LSM_UNLOCK);
+  }
+  return true;
+}

@@ -1,0 +1,79 @@
+/* share.h: what the processes that have a store open tell each other.
+**
+** Two files: LOCK, whose bytes are locked, and SHM, a page of shared memory
+** with the state of the log and the manifest. The locks vanish with their
+** process; SHM means nothing when no process is attached, and is made anew by
+** the first one.
+**
+**   lock       held while
+**   OPEN       a process attaches (and recovers, when it is the first)
+**   WRITER     a transaction is open, the log is written or rotated
+**   FLUSH      the immutable memtable is written out
+**   COMPACT    a compaction runs
+**   MANIFEST   an edit is appended
+**   SLOT + i   process i is attached
+**
+**   word       set under  says
+**   log        WRITER     number and end of the active log: all committed
+**   manifest   MANIFEST   number and end of the manifest; 0: must be made anew
+**   next_file  any        next file number
+**   dirty      WRITER     the log may have more than `log` says
+**   min[i]     slot i     oldest manifest position that process i still reads
+**
+** A position is number << 36 | offset, so that it is read and written at once
+** and only rises. (After SQLite's wal-index and LMDB's reader table.)
+** Threads: any; locks of one process do not exclude its own threads. */
+#ifndef LSM_SHARE_H
+#define LSM_SHARE_H
+
+#include "env.h"
+
+typedef struct lsm_share lsm_share;
+
+typedef enum lsm_share_lock_id {
+  LSM_SHARE_OPEN,
+  LSM_SHARE_WRITER,
+  LSM_SHARE_FLUSH,
+  LSM_SHARE_COMPACT,
+  LSM_SHARE_MANIFEST
+} lsm_share_lock_id;
+
+#define LSM_SHARE_SLOTS 64
+
+static inline uint64_t lsm_pos(uint64_t number, uint64_t off) { return number << 36 | off; }
+static inline uint64_t lsm_pos_number(uint64_t pos) { return pos >> 36; }
+static inline uint64_t lsm_pos_off(uint64_t pos) { return pos & ((UINT64_C(1) << 36) - 1); }
+
+/* Opens LOCK and SHM in DIR and takes OPEN, waiting at most ten seconds. create:
+** makes them. LSM_NOTFOUND: they are not there. */
+lsm_rc lsm_share_open(lsm_env *env, const char *dir, bool create, lsm_share **sh);
+
+/* Takes a slot. *alone: nobody else has one; then SHM is cleared. */
+lsm_rc lsm_share_attach(lsm_share *sh, bool *alone);
+
+/* Gives OPEN back: the state is as it should be. */
+void lsm_share_opened(lsm_share *sh);
+void lsm_share_close(lsm_share *sh); /* accepts NULL; all locks go */
+
+/* Takes a lock, waiting up to wait_us: LSM_BUSY, LSM_INTERRUPT. */
+lsm_rc lsm_share_lock(lsm_share *sh, lsm_share_lock_id id, uint64_t wait_us,
+                      const lsm_interrupt *intr);
+void lsm_share_unlock(lsm_share *sh, lsm_share_lock_id id);
+
+uint64_t lsm_share_log(const lsm_share *sh);
+void lsm_share_set_log(lsm_share *sh, uint64_t pos);
+uint64_t lsm_share_manifest(const lsm_share *sh);
+void lsm_share_set_manifest(lsm_share *sh, uint64_t pos);
+bool lsm_share_dirty(const lsm_share *sh);
+void lsm_share_set_dirty(lsm_share *sh, bool dirty);
+uint64_t lsm_share_new_number(lsm_share *sh);
+uint64_t lsm_share_next_number(const lsm_share *sh); /* without taking it */
+void lsm_share_raise_number(lsm_share *sh, uint64_t next);
+
+/* What this process reads; 0 is nothing (not attached), 1 anything. */
+void lsm_share_set_min(lsm_share *sh, uint64_t pos);
+/* Has every live process, this one too, gone past POS? Slots of dead ones are
+** freed on the way. */
+bool lsm_share_all_past(lsm_share *sh, uint64_t pos);
+
+#endif
