@@ -143,13 +143,14 @@ lsm_rc lsm_conn_txn(lsm_conn_store *cs, const sqlite3_vtab *vtab) {
   if (rc == LSM_OK && vtab != NULL) {
     lsm_proof_begin(&cs->proof, cs->conn->db, vtab);
   } else {
-    lsm_proof_spoil(&cs->proof);
+    lsm_proof_begin_unseen(&cs->proof, cs->conn->db);
   }
   return rc;
 }
 
 lsm_rc lsm_conn_rollback_to(lsm_conn_store *cs, int n) {
   if (cs->txn == NULL) return LSM_OK;
+  lsm_history_went_back(&cs->conn->history);
   lsm_conn_changed(cs);
   cs->txn_epoch++;
   return lsm_txn_rollback_to(cs->txn, n);
@@ -182,13 +183,29 @@ static int prepare_with_token(lsm_conn_store *cs, const char *schema, lsm_sync s
   return SQLITE_OK;
 }
 
+/* Is there another store with changes in this transaction? Then the host must
+** decide for both. */
+static bool is_only_store(const lsm_conn_store *cs) {
+  for (const lsm_conn_store *o = cs->conn->stores; o != NULL; o = o->next) {
+    if (o != cs && o->txn != NULL && !lsm_txn_is_empty(o->txn) && !lsm_store_is_memory(o->store)) {
+      return false;
+    }
+  }
+  return true;
+}
+
 int lsm_conn_prepare(lsm_conn_store *cs, const char *schema, lsm_sync sync) {
   if (cs->txn == NULL || lsm_txn_is_empty(cs->txn)) return SQLITE_OK;
   /* Another table of the store has been here. */
   if (lsm_txn_is_prepared(cs->txn) && cs->token_txid == lsm_txn_id(cs->txn)) return SQLITE_OK;
+  lsm_history *h = &cs->conn->history;
   bool alone = lsm_store_is_memory(cs->store) ||
-               lsm_proof_holds(&cs->proof, cs->conn->db, schema);
-  if (!alone) return prepare_with_token(cs, schema, sync);
+               (is_only_store(cs) && lsm_proof_holds(&cs->proof, h, cs->conn->db, schema));
+  if (!alone) {
+    int code = prepare_with_token(cs, schema, sync);
+    if (code == SQLITE_OK) lsm_history_look(h, cs->conn->db, schema);
+    return code;
+  }
   lsm_interrupt intr = lsm_conn_interrupt(cs->conn);
   return lsm_sqlite_code(lsm_txn_prepare(cs->txn, sync, NULL, &intr));
 }
@@ -201,6 +218,7 @@ void lsm_conn_commit(lsm_conn_store *cs) {
   drop_snapshot(cs);
   lsm_txn_commit(cs->txn);
   cs->txn = NULL;
+  lsm_history_end(&cs->conn->history, cs->conn->db, true, cs->proof.autocommit);
   cs->txn_epoch++;
   maybe_free_share(cs, false);
 }
@@ -225,6 +243,7 @@ void lsm_conn_rollback(lsm_conn_store *cs) {
   drop_snapshot(cs);
   (void)lsm_txn_rollback(cs->txn); /* a record that could not be taken back is not synced */
   cs->txn = NULL;
+  lsm_history_end(&cs->conn->history, cs->conn->db, false, cs->proof.autocommit);
   cs->txn_epoch++;
   maybe_free_share(cs, false);
 }

@@ -41,6 +41,7 @@ struct lsm_conn {
   lsm_conn_store *stores;
   lsm_drop *drops;
   struct lsm_vtab *vtabs; /* the connected tables */
+  lsm_history history;    /* of its transactions */
 };
 
 struct lsm_conn_store {

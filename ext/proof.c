@@ -35,7 +35,7 @@ static bool op_is_harmless(const char *op) {
       "MakeRecord", "Move", "Multiply", "MustBeInt", "Ne", "NewRowid", "Next", "NoConflict",
       "Noop", "Not", "NotExists", "NotFound", "NotNull", "Null", "NullRow", "Once",
       "OpenAutoindex", "OpenDup", "OpenEphemeral", "OpenPseudo", "OpenRead", "Or", "Permutation",
-      "Prev", "Real", "RealAffinity", "Remainder", "ResetCount", "ResetSorter", "Return",
+      "Prev", "Real", "RealAffinity", "Remainder", "ResetCount", "ResetSorter", "Return", "RowSetAdd", "RowSetRead", "RowSetTest",
       "Rewind", "Rowid", "RowData", "SCopy", "SeekGE", "SeekGT", "SeekHit", "SeekLE", "SeekLT",
       "SeekRowid", "SeekScan", "Sequence", "ShiftLeft", "ShiftRight", "SoftNull", "Sort",
       "SorterCompare", "SorterData", "SorterInsert", "SorterNext", "SorterOpen", "SorterSort",
@@ -104,7 +104,7 @@ static bool judge(lsm_proof *p, sqlite3 *db, sqlite3_stmt *stmt, const sqlite3_v
 }
 
 void lsm_proof_begin(lsm_proof *p, sqlite3 *db, const sqlite3_vtab *vtab) {
-  p->one_statement = sqlite3_get_autocommit(db) != 0;
+  p->autocommit = p->one_statement = sqlite3_get_autocommit(db) != 0;
   p->direct = false;
   if (!p->one_statement) return;
   sqlite3_stmt *stmt = running_writer(db);
@@ -114,28 +114,127 @@ void lsm_proof_begin(lsm_proof *p, sqlite3 *db, const sqlite3_vtab *vtab) {
 
 void lsm_proof_spoil(lsm_proof *p) { p->one_statement = p->direct = false; }
 
-/* Is the host in a rollback mode with its journal untouched? */
-static bool journal_is_closed(sqlite3 *db, const char *schema) {
-  static const char *const modes[] = {"delete", "truncate", "persist", "memory"};
+void lsm_proof_begin_unseen(lsm_proof *p, sqlite3 *db) {
+  p->autocommit = sqlite3_get_autocommit(db) != 0;
+  lsm_proof_spoil(p);
+}
+
+/* Is the journal mode one of the words in LIST? */
+static bool journal_mode_is(sqlite3 *db, const char *schema, const char *list) {
   sqlite3_stmt *stmt = NULL;
-  bool rollback_mode = false;
+  bool is = false;
   char *sql = sqlite3_mprintf("PRAGMA \"%w\".journal_mode", schema);
   if (sql != NULL && sqlite3_prepare_v2(db, sql, -1, &stmt, NULL) == SQLITE_OK &&
       sqlite3_step(stmt) == SQLITE_ROW) {
     const char *mode = (const char *)sqlite3_column_text(stmt, 0);
-    for (size_t i = 0; mode != NULL && i < sizeof(modes) / sizeof(modes[0]); i++) {
-      if (strcmp(mode, modes[i]) == 0) rollback_mode = true;
-    }
+    is = mode != NULL && mode[0] != 0 && strstr(list, mode) != NULL;
   }
   sqlite3_finalize(stmt);
   sqlite3_free(sql);
+  return is;
+}
+
+/* Is the host in a rollback mode with its journal untouched? */
+static bool journal_is_closed(sqlite3 *db, const char *schema) {
   sqlite3_file *journal = NULL;
-  return rollback_mode &&
+  return journal_mode_is(db, schema, "delete truncate persist memory") &&
          sqlite3_file_control(db, schema, SQLITE_FCNTL_JOURNAL_POINTER, &journal) == SQLITE_OK &&
          journal != NULL && journal->pMethods == NULL;
 }
 
-bool lsm_proof_holds(const lsm_proof *p, sqlite3 *db, const char *schema) {
-  if (!p->one_statement || total_changes(db) != p->changes) return false;
+/*---------------------------------------------------- BEGIN ... COMMIT */
+
+/* One number from a PRAGMA of the schema. */
+static bool read_counter(sqlite3 *db, const char *schema, const char *pragma,
+                         sqlite3_int64 *value) {
+  sqlite3_stmt *stmt = NULL;
+  char *sql = sqlite3_mprintf("PRAGMA \"%w\".%s", schema, pragma);
+  bool ok = sql != NULL && sqlite3_prepare_v2(db, sql, -1, &stmt, NULL) == SQLITE_OK &&
+            sqlite3_step(stmt) == SQLITE_ROW;
+  if (ok) *value = sqlite3_column_int64(stmt, 0);
+  sqlite3_finalize(stmt);
+  sqlite3_free(sql);
+  return ok;
+}
+
+void lsm_history_look(lsm_history *h, sqlite3 *db, const char *schema) {
+  static const char *const counters[LSM_HOST_COUNTERS] = {
+      "schema_version", "user_version", "application_id", "freelist_count", "page_count"};
+  h->has_next = true;
+  for (int i = 0; i < LSM_HOST_COUNTERS && h->has_next; i++) {
+    h->has_next = read_counter(db, schema, counters[i], &h->next[i]);
+  }
+  if (!h->has_next) h->known = false;
+}
+
+/* The new base of total_changes() may be too low, which brings a token too many,
+** but never too high, which would hide changes: so a statement that committed
+** although it failed (OR FAIL), and whose rows may not be counted, leaves none. */
+void lsm_history_end(lsm_history *h, sqlite3 *db, bool committed, bool autocommit) {
+  if (committed && h->has_next) {
+    memcpy(h->counters, h->next, sizeof(h->counters));
+    h->known = true;
+  }
+  h->changes = total_changes(db);
+  if (committed && autocommit) {
+    h->changes += h->own;
+    if (h->failed) h->known = false;
+  }
+  h->has_next = h->failed = false;
+  h->own = 0;
+}
+
+/* COMMIT, or the RELEASE that is one, must run alone. */
+static bool commit_runs_alone(sqlite3 *db) {
+  int busy = 0;
+  for (sqlite3_stmt *s = sqlite3_next_stmt(db, NULL); s != NULL; s = sqlite3_next_stmt(db, s)) {
+    if (!sqlite3_stmt_busy(s)) continue;
+    if (!sqlite3_stmt_readonly(s)) return false;
+    busy++;
+  }
+  return busy == 1;
+}
+
+/* Is no database but SCHEMA being written? temp does not count: nothing of it
+** outlives the connection. */
+static bool others_are_quiet(sqlite3 *db, const char *schema) {
+#if SQLITE_VERSION_NUMBER >= 3039000
+  if (!lsm_sqlite_has(3039000)) return false;
+  const char *name;
+  for (int i = 0; (name = sqlite3_db_name(db, i)) != NULL; i++) {
+    if (i == 1 || sqlite3_stricmp(name, schema) == 0) continue;
+    if (sqlite3_txn_state(db, name) == SQLITE_TXN_WRITE) return false;
+  }
+  return true;
+#else
+  (void)db, (void)schema;
+  return false;
+#endif
+}
+
+/* Has the pager a dirty page but page 1? It is asked to write them all. */
+static bool pager_is_clean(sqlite3 *db, const char *schema) {
+  int before = 0, after = 0, high = 0;
+  sqlite3_int64 spill = 0;
+  return read_counter(db, schema, "cache_spill", &spill) && spill != 0 &&
+         sqlite3_db_status(db, SQLITE_DBSTATUS_CACHE_WRITE, &before, &high, 0) == SQLITE_OK &&
+         sqlite3_db_cacheflush(db) == SQLITE_OK &&
+         sqlite3_db_status(db, SQLITE_DBSTATUS_CACHE_WRITE, &after, &high, 0) == SQLITE_OK &&
+         before == after;
+}
+
+static bool transaction_is_ours(lsm_history *h, sqlite3 *db, const char *schema) {
+  if (!h->known || h->failed || total_changes(db) - h->changes != h->own) return false;
+  if (!commit_runs_alone(db) || !others_are_quiet(db, schema)) return false;
+  if (journal_is_closed(db, schema)) return true;
+  if (!journal_mode_is(db, schema, "wal")) return false;
+  lsm_history_look(h, db, schema);
+  return h->has_next && memcmp(h->counters, h->next, sizeof(h->counters)) == 0 &&
+         pager_is_clean(db, schema);
+}
+
+bool lsm_proof_holds(const lsm_proof *p, lsm_history *h, sqlite3 *db, const char *schema) {
+  if (!p->one_statement) return transaction_is_ours(h, db, schema);
+  if (total_changes(db) != p->changes) return false;
   return p->direct || journal_is_closed(db, schema);
 }

@@ -1,12 +1,23 @@
 /* proof.h: has this transaction changed nothing but lsm tables?
 **
 ** Then the store's log alone commits it, with no word of the host. The answer
-** is yes only where it is proved; every doubt is a no (and costs a token). Two
-** proofs exist, both for one-statement transactions (autocommit):
+** is yes only where it is proved; every doubt is a no (and costs a token).
+**
+** One statement (autocommit):
 **   rollback journals  the host's journal was not opened: no page was touched;
 **   WAL                the statement's own program writes to our table alone.
-** In both, total_changes() must not have moved since xBegin, or some nested
-** statement has written. */
+**   In both, total_changes() must not have moved since xBegin, or some nested
+**   statement has written.
+** BEGIN ... COMMIT: since the last transaction of ours ended, total_changes()
+** has moved by just what we have written, none of it failed or was taken back
+** (DML is out, also that of other virtual tables, now or in their xSync); and
+**   rollback journals  the journal was not opened;
+**   WAL                the header's counters are as they were then (schema,
+**                      user_version, application_id, free list, size: what
+**                      can change on page 1 alone); the pager had no other
+**                      dirty page to write (ANALYZE, REINDEX, blobs); no
+**                      statement but COMMIT runs, that could pin such a page;
+**                      no attached database is being written. */
 #ifndef LSM_EXT_PROOF_H
 #define LSM_EXT_PROOF_H
 
@@ -15,7 +26,8 @@
 #define LSM_PROOF_CACHE 8
 
 typedef struct lsm_proof {
-  bool one_statement; /* xBegin saw autocommit */
+  bool autocommit;    /* xBegin saw it */
+  bool one_statement; /* and nothing has spoiled it */
   bool direct;        /* and a program that writes to our table alone */
   sqlite3_int64 changes;
   /* verdicts on programs, by prepared statement; good while it is not prepared
@@ -28,11 +40,40 @@ typedef struct lsm_proof {
   int next;
 } lsm_proof;
 
+#define LSM_HOST_COUNTERS 5
+
+/* What is known of the connection's transactions, one after another. */
+typedef struct lsm_history {
+  bool known;            /* counters are the host's since the last one ended */
+  bool failed;           /* a write of ours failed or was taken back */
+  sqlite3_int64 changes; /* total_changes() when it ended */
+  sqlite3_int64 own;     /* rows that we have written since */
+  sqlite3_int64 counters[LSM_HOST_COUNTERS];
+  bool has_next; /* next[] is what this transaction makes of them */
+  sqlite3_int64 next[LSM_HOST_COUNTERS];
+} lsm_history;
+
+/* After each xUpdate; after each step back inside the transaction. */
+static inline void lsm_history_wrote(lsm_history *h, bool ok) {
+  if (ok) {
+    h->own++;
+  } else {
+    h->failed = true;
+  }
+}
+static inline void lsm_history_went_back(lsm_history *h) { h->failed = true; }
+
+/* At xSync, when a token is written: notes what the host will be like. */
+void lsm_history_look(lsm_history *h, sqlite3 *db, const char *schema);
+/* autocommit: the one statement's own rows are not in total_changes() yet. */
+void lsm_history_end(lsm_history *h, sqlite3 *db, bool committed, bool autocommit);
+
 /* At xBegin of VTAB, the first of the transaction. */
 void lsm_proof_begin(lsm_proof *p, sqlite3 *db, const sqlite3_vtab *vtab);
-/* The transaction has become more than one table's statement. */
+/* The transaction is, or has become, more than one table's statement. */
 void lsm_proof_spoil(lsm_proof *p);
-/* At xSync. schema: the tables' own. */
-bool lsm_proof_holds(const lsm_proof *p, sqlite3 *db, const char *schema);
+void lsm_proof_begin_unseen(lsm_proof *p, sqlite3 *db); /* no xBegin came */
+/* At xSync. schema: the tables' own. May fill in h->next. */
+bool lsm_proof_holds(const lsm_proof *p, lsm_history *h, sqlite3 *db, const char *schema);
 
 #endif

@@ -316,6 +316,7 @@ int lsm_vtab_update(sqlite3_vtab *vtab, int argc, sqlite3_value **argv, sqlite_i
     code = update_row(&w, argv[0], argv[1]);
   }
   if (argc > 1) lsm_value_unhold(v->hold, v->schema->ncolumn);
+  lsm_history_wrote(&v->conn->history, code == SQLITE_OK);
   lsm_conn_changed(v->cs);
   return code;
 }

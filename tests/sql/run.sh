@@ -135,27 +135,39 @@ for script in sql/*.sql; do
   wanted "$name" && expected "$script" "tests/sql/expected/$name.out"
 done
 
-if wanted python; then
+# A python3 whose sqlite3 can load extensions.
+find_python() {
   for python in /usr/bin/python3 python3; do
     "$python" -c 'import sqlite3; sqlite3.connect(":memory:").enable_load_extension(True)' \
-      >/dev/null 2>&1 && break
-    python=
+      >/dev/null 2>&1 && return 0
   done
-  if [ -z "$python" ]; then
-    echo "  no python3 here whose sqlite3 can load extensions (Debian's package python3 can)"
-    report test_python.py 1
+  python=
+  return 1
+}
+
+# run_unittest NAME: tests/sql/test_NAME.py.
+run_unittest() {
+  wanted "$1" || return 0
+  LD_PRELOAD=$preload LSMVTAB=$ext TMPDIR=$tmp "$python" "tests/sql/test_$1.py" >"$tmp/$1.out" 2>&1
+  rc=$?
+  n=$(sed -nE 's/^Ran ([0-9]+) tests? .*/\1/p' "$tmp/$1.out" | tail -1)
+  if [ $rc -eq 0 ] && [ "${n:-0}" -gt 0 ]; then
+    checks=$((checks + n - 1))
+    report "test_$1.py ($n tests)" 0
   else
-    LD_PRELOAD=$preload LSMVTAB=$ext TMPDIR=$tmp "$python" tests/sql/test_python.py >"$tmp/python.out" 2>&1
-    rc=$?
-    n=$(sed -nE 's/^Ran ([0-9]+) tests? .*/\1/p' "$tmp/python.out" | tail -1)
-    if [ $rc -eq 0 ] && [ "${n:-0}" -gt 0 ]; then
-      checks=$((checks + n - 1))
-      report "test_python.py ($n tests)" 0
-    else
-      tail -60 "$tmp/python.out"
-      report test_python.py 1
-    fi
+    tail -60 "$tmp/$1.out"
+    report "test_$1.py" 1
   fi
+}
+
+if find_python; then
+  for script in tests/sql/test_*.py; do
+    name=${script##*/test_}
+    run_unittest "${name%.py}"
+  done
+elif wanted python; then
+  echo "  no python3 here whose sqlite3 can load extensions (Debian's package python3 can)"
+  report test_python.py 1
 fi
 
 if wanted fuzz && [ -n "${python=/usr/bin/python3}" ]; then
