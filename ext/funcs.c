@@ -125,7 +125,11 @@ static void compact_func(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
   if (!arg_table(ctx, "lsm_compact", argv[0], &p)) return;
   if (outside_transaction(ctx, "compact", p.v)) {
     lsm_interrupt intr = lsm_conn_interrupt(p.conn);
-    lsm_rc rc = lsm_compact(lsm_store_db(p.v->cs->store), p.v->keyspace, &intr);
+    lsm_db *db = lsm_store_db(p.v->cs->store);
+    lsm_rc rc = lsm_compact(db, p.v->keyspace, &intr);
+    for (int i = 0; i < p.v->nindex && rc == LSM_OK; i++) {
+      rc = lsm_compact(db, p.v->index[i].keyspace, &intr);
+    }
     if (rc == LSM_OK) result_ok(ctx);
     if (rc != LSM_OK) lsm_result_fail(ctx, rc);
   }
@@ -147,46 +151,124 @@ static void add_finding(void *arg, const char *text) {
   }
 }
 
-/* A row that does not decode, named by its key's bytes. */
-static void add_bad_row(findings *f, const lsm_vtab *v, lsm_slice key) {
+/* What is wrong with a row or an entry, named by its key's bytes. */
+static void add_bad_key(findings *f, const lsm_vtab *v, const char *what, lsm_slice key,
+                        const char *problem) {
   sqlite3_str *s = sqlite3_str_new(NULL);
-  sqlite3_str_appendf(s, "table %s: row X'", v->table);
+  sqlite3_str_appendf(s, "table %s: %s X'", v->table, what);
   for (size_t i = 0; i < key.size; i++) sqlite3_str_appendf(s, "%02X", key.data[i]);
-  sqlite3_str_appendf(s, "': %s", lsm_errmsg());
+  sqlite3_str_appendf(s, "': %s", problem);
   char *line = sqlite3_str_finish(s);
   if (line != NULL) add_finding(f, line);
   sqlite3_free(line);
 }
 
-/* Every row of the table, as the connection sees it, must be one of its
-** definition's. */
-static lsm_rc check_rows(const lsm_vtab *v, lsm_snapshot *snap, const lsm_interrupt *intr,
-                         findings *f) {
-  lsm_row row = {0};
+/* One look at everything a table has. */
+typedef struct check {
+  const lsm_vtab *v;
+  lsm_snapshot *snap;
+  const lsm_interrupt *intr;
+  findings *f;
+  lsm_row row;
+  lsm_entry entry;
+  lsm_buf found, row_key;
+  char what[80]; /* is looked at: "row", "entry of index 1 (by_name)" */
+} check;
+
+static void name_index(check *c, int i) {
+  const char *name = c->v->index[i].def->name;
+  sqlite3_snprintf((int)sizeof(c->what), c->what, "entry of index %d (%s)", i,
+                   name != NULL ? name : "UNIQUE");
+}
+
+/* The row must have this entry in index I. REQUIRES: row points at it. */
+static lsm_rc check_has_entry(check *c, int i) {
+  const lsm_vindex *x = &c->v->index[i];
+  lsm_rc rc = lsm_entry_make(&c->entry, c->v->schema, x->def, NULL, &c->row, c->row.key);
+  if (rc != LSM_OK) return rc;
+  lsm_slice key = lsm_buf_slice(&c->entry.key);
+  rc = lsm_get(c->snap, x->keyspace, key, &c->found);
+  bool same = rc == LSM_OK &&
+              lsm_slice_eq(lsm_buf_slice(&c->found), lsm_buf_slice(&c->entry.value));
+  if (rc == LSM_NOTFOUND || (rc == LSM_OK && !same)) {
+    name_index(c, i);
+    add_bad_key(c->f, c->v, c->what, key, rc == LSM_OK ? "names another row" : "missing");
+    rc = LSM_OK;
+  }
+  return rc;
+}
+
+static lsm_rc check_row(check *c, lsm_slice key, lsm_slice value) {
+  sqlite3_snprintf((int)sizeof(c->what), c->what, "row");
+  lsm_row_point(&c->row, key, value);
+  lsm_rc rc = lsm_row_check(&c->row);
+  for (int i = 0; i < c->v->nindex && rc == LSM_OK; i++) rc = check_has_entry(c, i);
+  return rc;
+}
+
+/* The entry must be the one that its row asks for. */
+static lsm_rc check_entry(check *c, const lsm_vindex *x, lsm_slice key, lsm_slice value) {
+  const lsm_schema *s = c->v->schema;
+  bool faithful;
+  lsm_rc rc = lsm_entry_row_key(s, x->def, key, value, &c->row_key, &faithful);
+  if (rc != LSM_OK) return rc;
+  lsm_slice row_key = lsm_buf_slice(&c->row_key);
+  rc = lsm_get(c->snap, c->v->keyspace, row_key, &c->found);
+  if (rc == LSM_NOTFOUND) {
+    add_bad_key(c->f, c->v, c->what, key, "its row is missing");
+    return LSM_OK;
+  }
+  if (rc != LSM_OK) return rc;
+  lsm_row_point(&c->row, row_key, lsm_buf_slice(&c->found));
+  rc = lsm_entry_make(&c->entry, s, x->def, NULL, &c->row, row_key);
+  if (rc == LSM_OK && !lsm_slice_eq(key, lsm_buf_slice(&c->entry.key))) {
+    add_bad_key(c->f, c->v, c->what, key, "its row has other values");
+  }
+  return rc;
+}
+
+/* Walks the rows, or an index's entries, as the connection sees them. */
+static lsm_rc check_keyspace(check *c, const lsm_vindex *x) {
   lsm_cursor *cur = NULL;
   uint64_t n = 0;
-  lsm_rc rc = lsm_row_init(&row, v->schema);
-  if (rc == LSM_OK) rc = lsm_cursor_open(snap, v->keyspace, LSM_SLICE_NULL, LSM_SLICE_NULL, &cur);
+  uint32_t keyspace = x != NULL ? x->keyspace : c->v->keyspace;
+  lsm_rc rc = lsm_cursor_open(c->snap, keyspace, LSM_SLICE_NULL, LSM_SLICE_NULL, &cur);
   if (rc == LSM_OK) rc = lsm_cursor_first(cur);
   while (rc == LSM_OK && lsm_cursor_valid(cur)) {
-    lsm_slice key = lsm_cursor_key(cur);
-    lsm_row_point(&row, key, lsm_cursor_value(cur));
-    rc = lsm_row_check(&row);
+    lsm_slice key = lsm_cursor_key(cur), value = lsm_cursor_value(cur);
+    rc = x != NULL ? check_entry(c, x, key, value) : check_row(c, key, value);
     if (rc == LSM_CORRUPT) {
-      add_bad_row(f, v, key);
+      add_bad_key(c->f, c->v, c->what, key, lsm_errmsg());
       rc = LSM_OK;
     }
-    if (rc == LSM_OK && (++n & 1023) == 0 && intr->fn(intr->arg)) {
+    if (rc == LSM_OK && (++n & 1023) == 0 && c->intr->fn(c->intr->arg)) {
       rc = lsm_fail(LSM_INTERRUPT, "interrupted");
     }
     if (rc == LSM_OK) rc = lsm_cursor_next(cur);
   }
   if (rc == LSM_CORRUPT) { /* the scan itself met damage: it cannot go on */
-    add_finding(f, lsm_errmsg());
+    add_finding(c->f, lsm_errmsg());
     rc = LSM_OK;
   }
   lsm_cursor_close(cur);
-  lsm_row_fini(&row);
+  return rc;
+}
+
+/* Every row must be one of the table's definition and have its entries; every
+** entry must have its row. */
+static lsm_rc check_rows(const lsm_vtab *v, lsm_snapshot *snap, const lsm_interrupt *intr,
+                         findings *f) {
+  check c = {.v = v, .snap = snap, .intr = intr, .f = f};
+  lsm_rc rc = lsm_row_init(&c.row, v->schema);
+  if (rc == LSM_OK) rc = check_keyspace(&c, NULL);
+  for (int i = 0; i < v->nindex && rc == LSM_OK; i++) {
+    name_index(&c, i);
+    rc = check_keyspace(&c, &v->index[i]);
+  }
+  lsm_row_fini(&c.row);
+  lsm_entry_fini(&c.entry);
+  lsm_buf_fini(&c.found);
+  lsm_buf_fini(&c.row_key);
   return rc;
 }
 

@@ -32,8 +32,10 @@ Known differences, left out below where they are named:
      index for, with ordinary tables (its Bloom filter counts the spaces).
  D10 UPDATE ... FROM updates a virtual table's row once for every row it joins with, and
      changes() counts them all. Not compared.
- D11 SQLite 3.40 drops the rows of a LEFT JOIN whose ON has a LIKE on a rowid, with
-     ordinary tables.
+ D11 SQLite 3.40 drops the rows of a LEFT JOIN whose ON has a LIKE on a rowid, or on a
+     column without affinity, with ordinary tables.
+ D12 SQLite takes = to be transitive over collations: t.c = o.t AND t.c = ' ' with c of
+     another collation than o.t loses rows if o is the outer table, ordinary tables too.
 """
 import argparse
 import os
@@ -93,14 +95,32 @@ class Schema:
             if self.defaults[i]:
                 d += " DEFAULT " + self.defaults[i]
             defs.append(d)
-        self.text = ", ".join(defs + tail)
+        self.make_indexes(rng, kind)
+        self.text = ", ".join(defs + tail + self.unique)
         self.ordinary = "CREATE TABLE t(%s)%s" % (self.text, "" if kind in ("hidden", "alias") else " WITHOUT ROWID")
         self.rowid = kind in ("hidden", "alias")
         options = ["memtable_size='64KB'"]
         options += rng.sample(["compaction=tiered", "compression=none", "block_size=512", "bloom_bits=0"],
                               rng.randint(0, 2))
-        self.lsm = "CREATE VIRTUAL TABLE t USING lsm(%s, %s)" % (self.text, ", ".join(options))
+        self.lsm = "CREATE VIRTUAL TABLE t USING lsm(%s)" % ", ".join([self.text] + self.plain + options)
         self.all_key = [c for c, _, _ in self.key] or ["rowid"]
+
+    def make_indexes(self, rng, kind):
+        """UNIQUE constraints, in both definitions; indexes, in the ordinary database by CREATE INDEX."""
+        self.unique, self.plain, self.create_index, self.paths, self.unique_columns = [], [], [], [], set()
+        for i in range(rng.choice([0, 0, 1, 1, 2, 3])):
+            part = []
+            for c in rng.sample(self.columns, rng.randint(1, min(3, len(self.columns)))):
+                part.append((c, rng.choice(["", "", "", "NOCASE", "RTRIM", "BINARY"]), rng.random() < 0.3))
+            text = ", ".join(c + (" COLLATE " + coll if coll else "") + (" DESC" if desc else "")
+                             for c, coll, desc in part)
+            if rng.random() < 0.4:
+                self.unique.append("UNIQUE(%s)" % text)
+                self.unique_columns.update(c for c, _, _ in part)
+            else:
+                self.plain.append("INDEX i%d (%s)" % (i, text))
+                self.create_index.append("CREATE INDEX i%d ON t(%s)" % (i, text))
+            self.paths.append(part)
 
     def collation(self, column):
         return self.collations[self.columns.index(column)] if column in self.columns else ""
@@ -165,6 +185,8 @@ class Generator:
     # -------------------------------------------------------------- terms
     def column(self):
         rng, s = self.rng, self.s
+        if s.paths and rng.random() < 0.4:
+            return rng.choice(rng.choice(s.paths))[0]
         if rng.random() < 0.65:
             c = rng.choice(s.all_key)
             if c == "rowid" and s.alias and rng.random() < 0.7:
@@ -210,17 +232,18 @@ class Generator:
         k = rng.random()
         if k < 0.1:
             return "1"
-        if k < 0.3 and len(s.key) > 1:  # along the key
+        if k < 0.3 and (len(s.key) > 1 or s.paths):  # along the key or an index
+            key = rng.choice([s.key] * (len(s.key) > 1) + s.paths)
             terms = []
-            for c, coll, _ in s.key[:rng.randint(1, len(s.key))]:
+            for c, coll, _ in key[:rng.randint(1, len(key))]:
                 terms.append("%s%s = %s" % (prefix, c, rng.choice(
                     [self.put(self.value()), "(SELECT %s FROM o WHERE rowid = %d)" % (rng.choice("itrnb"), rng.randint(1, 12))])))
             if rng.random() < 0.5:
-                c = s.key[min(len(terms), len(s.key) - 1)][0]
+                c = key[min(len(terms), len(key) - 1)][0]
                 terms[-1 if len(terms) > 1 else len(terms):] = [
                     "%s%s %s %s" % (prefix, c, rng.choice(["<", ">", ">=", "<="]), self.put(self.value()))]
             elif rng.random() < 0.3:
-                c = s.key[rng.randrange(len(s.key))][0]
+                c = key[rng.randrange(len(key))][0]
                 terms.append("%s%s IN (%s)" % (prefix, c, ", ".join(self.put(self.value()) for _ in range(3))))
             return " AND ".join(terms)
         n = rng.choice([1, 1, 1, 2, 2, 3])
@@ -271,8 +294,11 @@ class Generator:
             else:
                 exprs.append(c)
         order = "rowid" if s.rowid else ", ".join(self.key_order())
+        where = self.where()
+        if any(w in where for w in (" = CAST", " = (SELECT", "IN (SELECT")):  # D8
+            where, self.args = "1", []
         return "%s INTO t(%s) SELECT %s FROM t WHERE %s ORDER BY %s" % (
-            verb, ", ".join(s.columns), ", ".join(exprs), self.where(), order + " LIMIT 50")
+            verb, ", ".join(s.columns), ", ".join(exprs), where, order + " LIMIT 50")
 
     def key_order(self, back=False):
         out = []
@@ -290,7 +316,7 @@ class Generator:
         targets = rng.sample(s.columns, rng.randint(1, min(2, len(s.columns))))
         if s.kind == "hidden" and rng.random() < 0.15:
             targets = ["rowid"]
-        moves = any(c in s.all_key or c == s.alias for c in targets)
+        moves = any(c in s.all_key or c == s.alias or c in s.unique_columns for c in targets)
         sets = []
         for c in targets:
             if rng.random() < 0.25 and (c not in ("rowid", s.alias)):
@@ -309,10 +335,14 @@ class Generator:
             where = self.one_key() if moves else self.where()  # D7
             if not moves and verb in ("UPDATE OR FAIL", "UPDATE OR REPLACE"):
                 where = self.one_key()
-        elif rng.random() < 0.3:
+        elif rng.random() < 0.3 or moves and s.paths:  # D7: other paths, other orders
             where = self.one_key()
         else:
+            n = len(self.args)
             where = self.where()
+            if moves and " OR " in where:  # D7
+                del self.args[n:]
+                where = self.one_key()
         if autocommit and rng.random() < 0.12 and verb == "UPDATE" and not moves:  # D3
             return "UPDATE t SET %s FROM o WHERE t.%s = o.i AND o.rowid < 4" % (
                 ", ".join(sets), rng.choice(s.columns))
@@ -338,14 +368,15 @@ class Generator:
             text = ", ".join(c + rng.choice(["", " DESC"]) + (rng.choice([" NULLS LAST", " NULLS FIRST"]) if rng.random() < 0.08 else "")
                              for c in terms)
             return (("keys", terms), "SELECT %s, %s FROM t WHERE %s ORDER BY %s" % (", ".join(terms), full, where, text))
-        if k < 0.48:  # the order of the key without its first columns
-            if len(s.key) > 1:
+        if k < 0.48:  # the order of the key, or an index, without its first columns
+            path = rng.choice([s.key] + s.paths)
+            if len(path) > 1:
                 self.args = []
-                terms = [c for c, _, _ in s.key[1:]]
-                first = s.key[0][0]
-                text = ", ".join(c + (" COLLATE " + coll if coll else "") + (" DESC" if desc else "") for c, coll, desc in s.key[1:])
+                terms = [c for c, _, _ in path[1:]]
+                first = path[0][0]
+                text = ", ".join(c + (" COLLATE " + coll if coll else "") + (" DESC" if desc else "") for c, coll, desc in path[1:])
                 source = rng.choice([self.put(self.value()), "(SELECT %s FROM o WHERE rowid = %d)" % (rng.choice("itrnb"), rng.randint(1, 12))])
-                return (("keys", [c for c in terms], [coll for _, coll, _ in s.key[1:]]),
+                return (("keys", [c for c in terms], [coll for _, coll, _ in path[1:]]),
                         "SELECT %s, %s FROM t WHERE %s = %s ORDER BY %s" % (", ".join(terms), full, first, source, text))
         if k < 0.58:
             return ("rows", "SELECT %s FROM t WHERE %s" % (full, where))
@@ -354,30 +385,35 @@ class Generator:
             c = self.column()
             f = rng.choice(["min(%s)", "max(%s)", "count(%s)", "count(*), min(%s), max(%s)", "sum(typeof(%s) = 'text')",
                             "count(DISTINCT %s)"])
-            if s.collation(c) or any(coll for kc, coll, _ in s.key if kc == c):
+            if s.collation(c) or any(coll for path in [s.key] + s.paths for kc, coll, _ in path if kc == c):
                 f = rng.choice(["count(%s)", "count(DISTINCT %s)"])  # min() of equal texts: any of them
             where = self.where()
-            if any(w in where for w in (" = CAST", " = (SELECT", "IN (SELECT")) and ("min" in f or "max" in f):  # D8
+            if any(w in where for w in (" = CAST", " = (SELECT", "IN (SELECT")) and ("min" in f or "max" in f or "DISTINCT" in f):  # D8
                 f = "count(%s)"
             return ("rows", "SELECT %s FROM t WHERE %s" % (f.replace("%s", c), where))
         if k < 0.75:
             c = self.column()
+            where = self.where()
+            if any(w in where for w in (" = CAST", " = (SELECT", "IN (SELECT")):  # D8
+                where, self.args = "1", []
             if s.collation(c) in ("NOCASE", "RTRIM"):
-                return ("rows", "SELECT count(*) FROM t WHERE %s GROUP BY %s" % (self.where(), c))
+                return ("rows", "SELECT count(*) FROM t WHERE %s GROUP BY %s" % (where, c))
             shown = "typeof(%s) = 'text', %s" % (c, c)
             if s.types[s.columns.index(c)] in ("", "BLOB", "NUMERIC", "INTEGER", "INT") if c in s.columns else False:
                 shown = "CAST(%s AS TEXT)" % c if False else "count(*)"
-            return ("rows", rng.choice(["SELECT %s, count(*) FROM t WHERE %s GROUP BY %s" % (shown, self.where(), c),
-                                        "SELECT count(*) FROM (SELECT DISTINCT %s FROM t WHERE %s)" % (c, self.where())]))
+            return ("rows", rng.choice(["SELECT %s, count(*) FROM t WHERE %s GROUP BY %s" % (shown, where, c),
+                                        "SELECT count(*) FROM (SELECT DISTINCT %s FROM t WHERE %s)" % (c, where)]))
         if k < 0.90:
             c, d = self.column(), rng.choice("itrnb")
             extra = " AND " + self.term("t.") if rng.random() < 0.4 else ""
             join = rng.choice(["o JOIN t ON t.%s = o.%s%s", "t JOIN o ON o.%s = t.%s%s", "o CROSS JOIN t ON t.%s = o.%s%s",
                                "o LEFT JOIN t ON t.%s = o.%s%s"])
-            if "LEFT" in join and s.rowid and ("LIKE" in extra or "GLOB" in extra):  # D11
+            if "LEFT" in join and ("LIKE" in extra or "GLOB" in extra):  # D11
+                extra, self.args = "", []
+            if s.collation(c) in ("NOCASE", "RTRIM"):  # D12
                 extra, self.args = "", []
             cols = (d, c) if join.startswith("t") else (c, d)
-            if rng.random() < 0.3:
+            if rng.random() < 0.3 and not s.paths:  # D8
                 order = " ORDER BY o.rowid, %s LIMIT 7" % ", ".join("t." + x for x in self.key_order())
                 mode = "ordered"
             else:
@@ -422,7 +458,8 @@ def exact(v):
 def folded(v, collation):
     if isinstance(v, str):
         if collation == "NOCASE":
-            v = v.split("\0")[0].lower() + "\0" * (len(v) - len(v.split("\0")[0])) if "\0" in v else v.lower()
+            size = len(v.encode("utf-8", "surrogateescape"))  # counts where there is a zero
+            v = v.split("\0")[0].lower() + "\0%d" % size if "\0" in v else v.lower()
         elif collation == "RTRIM":
             v = v.rstrip(" ")
         return ("str", v)
@@ -449,7 +486,7 @@ class Session:
                      % (self.rng.choice(["REPLACE", "IGNORE", "ABORT"]), ", ".join(others), values, others[0]))
         for db, create in zip(self.dbs, (self.s.ordinary, self.s.lsm)):
             db.execute(create)
-            for sql in setup:
+            for sql in setup + (self.s.create_index if db is self.dbs[0] else []):
                 db.execute(sql)
         for _ in range(12):
             v = self.g.value(0)
