@@ -4,7 +4,9 @@
 ** Holds: (1) a share lives while a table, a drop, a cursor or a transaction
 **            needs it; the private store in memory lives with the connection;
 **        (2) all cursors open at one time outside a write transaction read one
-**            snapshot, taken when the first was opened. */
+**            snapshot, taken when the first was opened;
+**        (3) in an explicit transaction it is kept to the end, or till the first
+**            write, which needs it to be the present state still. */
 #include "conn.h"
 
 #include "base.h"
@@ -22,10 +24,16 @@ int lsm_conn_new(sqlite3 *db, lsm_conn **out) {
   return SQLITE_OK;
 }
 
+/* Does its snapshot wait for the end of the transaction? */
+static bool is_kept(const lsm_conn_store *cs) {
+  return cs->conn->reading && cs->snap != NULL && cs->snap_changes == 0;
+}
+
 /* Closes a share that nobody needs any more. The store in memory holds its
 ** tables' rows: it waits for the connection's end. */
 static void maybe_free_share(lsm_conn_store *cs, bool closing) {
   if (cs->refs > 0 || cs->cursors > 0 || cs->txn != NULL) return;
+  if (is_kept(cs) && !closing) return;
   if (lsm_store_is_memory(cs->store) && !closing) return;
   lsm_conn_store **p = &cs->conn->stores;
   while (*p != cs) p = &(*p)->next;
@@ -40,8 +48,10 @@ void lsm_conn_free(void *arg) {
   lsm_conn *c = arg;
   if (c == NULL) return;
   lsm_conn_end_drops(c, false);
+  lsm_marker_forget(c);
   while (c->stores != NULL) {
     lsm_conn_store *cs = c->stores;
+    cs->refs++;
     lsm_conn_rollback(cs);
     cs->refs = cs->cursors = 0;
     maybe_free_share(cs, true);
@@ -103,6 +113,14 @@ static void drop_snapshot(lsm_conn_store *cs) {
   cs->snap = NULL;
 }
 
+/* From now on to the end of an explicit transaction. When the marker may not
+** join, each statement has a snapshot of its own. */
+static void keep_snapshots(lsm_conn_store *cs) {
+  lsm_conn *c = cs->conn;
+  if (c->reading || lsm_store_is_memory(cs->store) || sqlite3_get_autocommit(c->db)) return;
+  c->reading = lsm_marker_join(c) == SQLITE_OK;
+}
+
 lsm_rc lsm_conn_snapshot(lsm_conn_store *cs, lsm_snapshot **snap) {
   uint64_t now = cs->txn != NULL ? cs->txn_changes : 0;
   lsm_rc rc = LSM_OK;
@@ -113,6 +131,7 @@ lsm_rc lsm_conn_snapshot(lsm_conn_store *cs, lsm_snapshot **snap) {
                          : lsm_snapshot_acquire(lsm_store_db(cs->store), &cs->snap);
     cs->snap_changes = now;
   }
+  if (rc == LSM_OK && now == 0) keep_snapshots(cs);
   if (rc == LSM_OK) *snap = lsm_snapshot_ref(cs->snap);
   return rc;
 }
@@ -120,13 +139,23 @@ lsm_rc lsm_conn_snapshot(lsm_conn_store *cs, lsm_snapshot **snap) {
 void lsm_conn_cursor_opened(lsm_conn_store *cs) { cs->cursors++; }
 
 void lsm_conn_cursor_closed(lsm_conn_store *cs) {
-  if (--cs->cursors == 0) drop_snapshot(cs);
+  if (--cs->cursors == 0 && !is_kept(cs)) drop_snapshot(cs);
   maybe_free_share(cs, false);
 }
 
 /*----------------------------------------------------------- transactions */
 
 void lsm_conn_changed(lsm_conn_store *cs) { cs->txn_changes++; }
+
+/* What the transaction has read must be what it would change. */
+static lsm_rc check_present(lsm_conn_store *cs) {
+  if (!is_kept(cs) || lsm_snapshot_txid(cs->snap) == lsm_committed_txid(lsm_store_db(cs->store))) {
+    return LSM_OK;
+  }
+  return lsm_fail(LSM_STALE,
+                  "%s: another connection has written since this transaction began to read",
+                  lsm_store_path(cs->store));
+}
 
 lsm_rc lsm_conn_txn(lsm_conn_store *cs, const sqlite3_vtab *vtab) {
   if (cs->txn != NULL) {
@@ -135,17 +164,25 @@ lsm_rc lsm_conn_txn(lsm_conn_store *cs, const sqlite3_vtab *vtab) {
   }
   int64_t ms = lsm_conn_pragma(cs->conn, "main", "busy_timeout", 0);
   lsm_interrupt intr = lsm_conn_interrupt(cs->conn);
-  lsm_rc rc = lsm_txn_begin(lsm_store_db(cs->store), ms, &intr, &cs->txn);
+  lsm_rc rc = check_present(cs);
+  if (rc != LSM_OK) return rc;
+  rc = lsm_txn_begin(lsm_store_db(cs->store), ms, &intr, &cs->txn);
+  if (rc == LSM_OK && (rc = check_present(cs)) != LSM_OK) {
+    (void)lsm_txn_rollback(cs->txn);
+    cs->txn = NULL;
+  }
+  if (rc != LSM_OK) return rc;
+  drop_snapshot(cs); /* from now on it is the transaction's that counts */
   lsm_conn_changed(cs);
   cs->txn_epoch++;
   cs->sync_options = 0;
   cs->token_txid = 0;
-  if (rc == LSM_OK && vtab != NULL) {
+  if (vtab != NULL) {
     lsm_proof_begin(&cs->proof, cs->conn->db, vtab);
   } else {
     lsm_proof_begin_unseen(&cs->proof, cs->conn->db);
   }
-  return rc;
+  return LSM_OK;
 }
 
 lsm_rc lsm_conn_rollback_to(lsm_conn_store *cs, int n) {
@@ -246,6 +283,27 @@ void lsm_conn_rollback(lsm_conn_store *cs) {
   lsm_history_end(&cs->conn->history, cs->conn->db, false, cs->proof.autocommit);
   cs->txn_epoch++;
   maybe_free_share(cs, false);
+}
+
+/* A table that was written to and then dropped is not told of the end. If no
+** other of the store was written to, nobody has prepared the transaction, and
+** nobody wants what is in it. */
+void lsm_conn_end(lsm_conn *c, bool committed) {
+  c->reading = false;
+  for (lsm_conn_store *cs = c->stores, *next; cs != NULL; cs = next) {
+    next = cs->next;
+    cs->refs++;
+    if (cs->txn != NULL && committed &&
+        (lsm_txn_is_prepared(cs->txn) || lsm_txn_is_empty(cs->txn))) {
+      lsm_conn_commit(cs);
+    } else {
+      lsm_conn_rollback(cs);
+    }
+    cs->refs--;
+    if (cs->cursors == 0) drop_snapshot(cs);
+    maybe_free_share(cs, false);
+  }
+  lsm_conn_end_drops(c, committed);
 }
 
 /*--------------------------------------------------- questions to SQLite */

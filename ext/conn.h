@@ -42,6 +42,8 @@ struct lsm_conn {
   lsm_drop *drops;
   struct lsm_vtab *vtabs; /* the connected tables */
   lsm_history history;    /* of its transactions */
+  sqlite3_stmt *marker;   /* the statement by which it joins */
+  bool reading; /* in a transaction that keeps its snapshots; the marker is part of it */
 };
 
 struct lsm_conn_store {
@@ -57,7 +59,7 @@ struct lsm_conn_store {
   lsm_proof proof;        /* has txn's host transaction changed anything else? */
   lsm_token token;
   uint64_t token_txid;    /* what the open host transaction has written to it */
-  lsm_snapshot *snap;     /* what cursors read, while one is open */
+  lsm_snapshot *snap;     /* what cursors read, while one is open, or to the end */
   uint64_t snap_changes;  /* txn_changes when snap was taken; 0: without txn */
 };
 
@@ -82,8 +84,9 @@ void lsm_conn_changed(lsm_conn_store *cs);
 /* Takes changes back to savepoint N; see lsm_txn_rollback_to(). */
 lsm_rc lsm_conn_rollback_to(lsm_conn_store *cs, int n);
 
-/* A snapshot for a cursor that starts now: of the transaction, or the one that
-** all open cursors share. Borrowed by the caller with a reference. */
+/* A snapshot for a cursor that starts now: of the write transaction, or the one
+** that the explicit transaction read first, or the one that all open cursors
+** share. The caller gets a reference. */
 lsm_rc lsm_conn_snapshot(lsm_conn_store *cs, lsm_snapshot **snap);
 void lsm_conn_cursor_opened(lsm_conn_store *cs);
 void lsm_conn_cursor_closed(lsm_conn_store *cs);
@@ -96,6 +99,9 @@ void lsm_conn_cursor_closed(lsm_conn_store *cs);
 int lsm_conn_prepare(lsm_conn_store *cs, const char *schema, lsm_sync sync);
 void lsm_conn_commit(lsm_conn_store *cs);
 void lsm_conn_rollback(lsm_conn_store *cs);
+
+/* The same for all stores, read snapshots and drops: the marker's call. */
+void lsm_conn_end(lsm_conn *conn, bool committed);
 
 /* Has sqlite3_interrupt() been called? Usable as lsm_interrupt. */
 lsm_interrupt lsm_conn_interrupt(lsm_conn *conn);
@@ -111,9 +117,11 @@ int lsm_conn_check_drops(lsm_conn *conn);
 /* After commit (yes) or rollback (no). */
 void lsm_conn_end_drops(lsm_conn *conn, bool committed);
 
-/* The module "lsm_marker": an eponymous table that does nothing but be part of
-** a transaction, to learn how it ends. */
+/* The module "lsm_marker" (marker.c): from join() on, the end of the transaction
+** calls lsm_conn_end(). join() can be refused, under PRAGMA query_only for one. forget(): at every disconnect, since
+** sqlite3_close() does not wait for statements of ours. */
 int lsm_marker_register(sqlite3 *db, lsm_conn *conn);
 int lsm_marker_join(lsm_conn *conn);
+void lsm_marker_forget(lsm_conn *conn);
 
 #endif

@@ -16,6 +16,7 @@ int lsm_sqlite_code(lsm_rc rc) {
     case LSM_READONLY: return SQLITE_READONLY;
     case LSM_INTERRUPT: return SQLITE_INTERRUPT;
     case LSM_MISUSE: return SQLITE_ERROR;
+    case LSM_STALE: return SQLITE_BUSY_SNAPSHOT;
   }
   return SQLITE_ERROR;
 }

@@ -152,6 +152,7 @@ static void free_vtab(lsm_vtab *v) {
       break;
     }
   }
+  lsm_marker_forget(v->conn);
   lsm_conn_store_unref(v->cs);
   lsm_buf_fini(&v->old_key);
   lsm_buf_fini(&v->new_key);

@@ -42,6 +42,8 @@ const char *lsm_rc_name(lsm_rc rc) {
       return "LSM_INTERRUPT";
     case LSM_MISUSE:
       return "LSM_MISUSE";
+    case LSM_STALE:
+      return "LSM_STALE";
   }
   return "LSM_?";
 }

@@ -76,6 +76,7 @@ static lsm_rc read_on(lsm_db *db, uint64_t end) {
   if (db->log_end >= end) return LSM_OK;
   lsm_mutex_lock(&db->apply_mu);
   lsm_rc rc = lsm_replay_range(db, db->mem, db->log_number, db->log_end, end, &info);
+  if (rc == LSM_OK) lsm_db_raise_committed(db, db->replayed);
   lsm_mutex_unlock(&db->apply_mu);
   if (rc == LSM_OK) {
     db->log_end = end;
@@ -131,6 +132,7 @@ static void install(lsm_db *db, news *n) {
     db->next_keyspace = n->st.next_keyspace;
     db->flushed_txid = n->st.last_txid;
     if (db->last_txid < n->st.last_txid) db->last_txid = n->st.last_txid;
+    lsm_db_raise_committed(db, n->st.last_txid);
     lsm_swap_version(db, n->st.version, n->oldest, n->manifest, &left);
     n->st.version = NULL;
   }
@@ -154,6 +156,7 @@ static void install(lsm_db *db, news *n) {
     db->log_end = n->end;
     db->log_salt = n->salt;
   }
+  lsm_db_raise_committed(db, db->replayed);
   db->mem_has_host = true;
   lsm_cond_broadcast(&db->cv);
   lsm_mutex_unlock(&db->mu);
@@ -175,6 +178,7 @@ lsm_rc lsm_catch_up(lsm_db *db) {
   for (int tries = 0; tries < RELOADS; tries++) {
     news n;
     memset(&n, 0, sizeof(n));
+    db->replayed = 0;
     n.log = lsm_share_log(db->share);
     n.manifest = lsm_share_manifest(db->share);
     rc = read_manifest(db, &n);

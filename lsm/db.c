@@ -15,6 +15,10 @@ const uint8_t *lsm_store_id(const lsm_db *db) { return db->store_id; }
 
 uint64_t lsm_last_txid(lsm_db *db) { return atomic_load(&db->last_txid); }
 
+void lsm_db_raise_committed(lsm_db *db, uint64_t txid) {
+  if (atomic_load(&db->committed) < txid) atomic_store(&db->committed, txid);
+}
+
 void lsm_options_init(lsm_options *opt) {
   memset(opt, 0, sizeof(*opt));
   opt->memtable_size = 64u << 20;
@@ -574,7 +578,7 @@ static void take_state(lsm_db *db, const lsm_manifest_state *st) {
   db->manifest_number = st->number;
   db->next_keyspace = st->next_keyspace;
   db->flushed_txid = st->last_txid;
-  db->last_txid = st->last_txid;
+  db->last_txid = db->committed = st->last_txid;
   db->log = st->log;
   uint64_t pos = lsm_pos(st->number, st->size);
   atomic_store(&db->seen_manifest, pos);

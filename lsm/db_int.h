@@ -120,6 +120,7 @@ struct lsm_db {
   /* guarded by catch_mu */
   _Atomic uint64_t seen_log;      /* share's words as of what we have */
   _Atomic uint64_t seen_manifest;
+  _Atomic uint64_t replayed; /* last transaction read from the log in this go */
 
   /* guarded by manifest_mu */
   lsm_manifest *manifest; /* NULL until the first edit */
@@ -131,6 +132,7 @@ struct lsm_db {
   /* of the log role */
   lsm_wal *wal;          /* NULL until the first write */
   _Atomic uint64_t last_txid; /* written under the log role */
+  _Atomic uint64_t committed; /* last transaction in mem; written under apply_mu */
   bool mem_has_host;     /* mem holds transactions that a host decided */
   bool commit_owed;      /* a COMMIT of one that was to be durable is not synced */
   uint64_t log_number;   /* of the active log; 0: none yet */
@@ -169,6 +171,8 @@ lsm_version *lsm_db_version(lsm_db *db); /* the current one, referenced */
 /* Removes files nobody holds. Any thread, no locks held. */
 void lsm_db_purge(lsm_db *db);
 lsm_rc lsm_remove_file(lsm_db *db, lsm_filetype type, uint64_t number);
+/* The state has everything up to this transaction. REQUIRES: apply_mu, or alone. */
+void lsm_db_raise_committed(lsm_db *db, uint64_t txid);
 /* Makes the entry of directory DIR in its parent durable. */
 lsm_rc lsm_sync_parent(lsm_env *env, const char *dir);
 bool lsm_interrupted(const lsm_interrupt *intr);
@@ -242,6 +246,7 @@ lsm_rc lsm_wait_flushed(lsm_db *db, const lsm_interrupt *intr);
 struct lsm_snapshot {
   _Atomic uint32_t refs;
   lsm_db *db;
+  uint64_t txid; /* of the last transaction in it */
   int nviews;
   int noverlays; /* 1: views[0] is a transaction's */
   lsm_memview views[LSM_SNAPSHOT_VIEWS]; /* newest first */

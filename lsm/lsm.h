@@ -35,7 +35,8 @@ typedef enum lsm_rc {
   LSM_CANTOPEN,  /* missing, foreign or unreadable store */
   LSM_READONLY,  /* a write to a store opened read-only */
   LSM_INTERRUPT, /* the caller's interrupt function said stop */
-  LSM_MISUSE     /* a call the interface forbids */
+  LSM_MISUSE,    /* a call the interface forbids */
+  LSM_STALE      /* the state that was read, or is asked for, is gone */
 } lsm_rc;
 
 /* Bytes borrowed from somewhere; not terminated. */
@@ -156,6 +157,11 @@ lsm_rc lsm_keyspace_drop(lsm_db *db, uint32_t id);
 /* The state after the last commit, unmoved by what follows. Holds memory and
 ** files, no locks; release it soon. Costs no I/O. */
 lsm_rc lsm_snapshot_acquire(lsm_db *db, lsm_snapshot **snap);
+
+/* The number of the last transaction it shows; and of the last that this process
+** knows to be committed. */
+uint64_t lsm_snapshot_txid(const lsm_snapshot *snap);
+uint64_t lsm_committed_txid(const lsm_db *db);
 
 /* One more owner of the same snapshot. Any thread. */
 lsm_snapshot *lsm_snapshot_ref(lsm_snapshot *snap);

@@ -51,6 +51,7 @@ static lsm_rc apply_batch(replay *r) {
     if (rc != LSM_OK) return rc;
   }
   if (r->txid > r->db->last_txid) r->db->last_txid = r->txid;
+  r->db->replayed = r->txid;
   return LSM_OK;
 }
 
@@ -249,6 +250,7 @@ lsm_rc lsm_recover(lsm_db *db, uint64_t manifest_log) {
     r.path = db->dir;
     rc = settle(&r, true);
   }
+  if (rc == LSM_OK) db->committed = db->last_txid; /* all of them are decided */
   /* The last one goes on as the active log; the others are in mem with it. */
   if (rc == LSM_OK && db->old_logs.size >= 8) db->old_logs.size -= 8;
   lsm_buf_fini(&r.pending);
@@ -289,6 +291,7 @@ lsm_rc lsm_recover_tail(lsm_db *db) {
   lsm_rc rc = lsm_wal_replay_from(db->env, path, db->store_id, db->log_number, db->log_end, 0,
                                   replay_record, &r, &info);
   if (rc == LSM_OK) rc = settle(&r, true);
+  if (rc == LSM_OK) lsm_db_raise_committed(db, db->last_txid);
   lsm_mutex_unlock(&db->apply_mu);
   if (rc == LSM_OK) db->log_end = info.end;
   lsm_buf_fini(&r.pending);

@@ -21,12 +21,14 @@ lsm_rc lsm_snapshot_make(lsm_db *db, const lsm_snapshot *base, lsm_memtable *ove
   if (base != NULL) {
     for (int i = 0; i < base->nviews; i++) s->views[s->nviews++] = lsm_memview_ref(&base->views[i]);
     s->version = lsm_version_ref(base->version);
+    s->txid = base->txid;
   } else {
     lsm_mutex_lock(&db->apply_mu);
     lsm_mutex_lock(&db->mu);
     if (!lsm_memtable_is_empty(db->mem)) s->views[s->nviews++] = lsm_memtable_view(db->mem);
     if (db->imm != NULL) s->views[s->nviews++] = lsm_memtable_view(db->imm);
     s->version = lsm_version_ref(db->version);
+    s->txid = atomic_load(&db->committed);
     lsm_mutex_unlock(&db->mu);
     lsm_mutex_unlock(&db->apply_mu);
   }
@@ -38,6 +40,10 @@ lsm_rc lsm_snapshot_make(lsm_db *db, const lsm_snapshot *base, lsm_memtable *ove
 lsm_rc lsm_snapshot_acquire(lsm_db *db, lsm_snapshot **snap) {
   return lsm_snapshot_make(db, NULL, NULL, snap);
 }
+
+uint64_t lsm_snapshot_txid(const lsm_snapshot *s) { return s->txid; }
+
+uint64_t lsm_committed_txid(const lsm_db *db) { return atomic_load(&db->committed); }
 
 lsm_snapshot *lsm_snapshot_ref(lsm_snapshot *s) {
   atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed);

@@ -386,6 +386,7 @@ void lsm_txn_commit(lsm_txn *t) {
     lsm_memview v = lsm_memtable_peek(t->overlay);
     lsm_mutex_lock(&db->apply_mu);
     lsm_memtable_merge(db->mem, &v);
+    atomic_store(&db->committed, t->txid);
     lsm_mutex_unlock(&db->apply_mu);
     LSM_COUNT(db, user_bytes, t->user_bytes);
     LSM_COUNT(db, commits, 1);

@@ -15,7 +15,7 @@ START_TEST(rc_names) {
   ck_assert_str_eq(lsm_rc_name(LSM_OK), "LSM_OK");
   ck_assert_str_eq(lsm_rc_name(LSM_CORRUPT), "LSM_CORRUPT");
   ck_assert_str_eq(lsm_rc_name(LSM_MISUSE), "LSM_MISUSE");
-  for (int rc = LSM_OK; rc <= LSM_MISUSE; rc++) {
+  for (int rc = LSM_OK; rc <= LSM_STALE; rc++) {
     for (int other = LSM_OK; other < rc; other++) {
       ck_assert_str_ne(lsm_rc_name((lsm_rc)rc), lsm_rc_name((lsm_rc)other));
     }

@@ -9,6 +9,7 @@
 #   other *.sql  Run once; must print what stands in <name>.expected.
 #   ../../sql/*.sql   The scripts for people; expected/<name>.out.
 #   test_python.py    The same ideas in a second binding, and random ones.
+#   test_snapshots.py What several connections see of each other.
 #   fuzz_diff.py      Random schemas and statements: 50 seeds, in at most a minute.
 #
 # In same_*.sql and *.sql these lines are replaced in place:
