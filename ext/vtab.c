@@ -118,12 +118,48 @@ static void use_keyspaces(lsm_vtab *v, const lsm_catalog *cat) {
   }
 }
 
+#define AGE_TRIES 200 /* milliseconds */
+
+/* Has the store all transactions that the database knows of? One that another
+** process is just committing, or died in, is in the database a little earlier:
+** so look again, and at last settle the log. */
+static int check_age(lsm_vtab *v, char **err) {
+  lsm_conn_store *cs = v->cs;
+  lsm_db *db = lsm_store_db(cs->store);
+  uint64_t known = 0;
+  if (lsm_store_is_memory(cs->store)) return SQLITE_OK;
+  int rc = lsm_token_find(cs, v->db_schema);
+  if (rc == SQLITE_OK) rc = lsm_token_read(cs, &known);
+  if (rc == SQLITE_NOTFOUND) return SQLITE_OK;
+  if (rc != SQLITE_OK) {
+    *err = sqlite3_mprintf("table %s: %s", v->table, sqlite3_errmsg(v->conn->db));
+    return rc;
+  }
+  for (int i = 0; i < AGE_TRIES && known > lsm_last_txid(db); i++) {
+    lsm_snapshot *snap = NULL; /* taking one learns what others have done */
+    if (lsm_snapshot_acquire(db, &snap) == LSM_OK) lsm_snapshot_release(snap);
+    if (known > lsm_last_txid(db)) sqlite3_sleep(1);
+  }
+  if (known > lsm_last_txid(db) && cs->txn == NULL) {
+    lsm_txn *txn = NULL; /* what a killed writer left is settled by the next */
+    if (lsm_txn_begin(db, AGE_TRIES, NULL, &txn) == LSM_OK) (void)lsm_txn_rollback(txn);
+  }
+  if (known <= lsm_last_txid(db)) return SQLITE_OK;
+  *err = sqlite3_mprintf(
+      "table %s: the store %s is older than the database %s: it ends with transaction %lld, the"
+      " database has %lld",
+      v->table, lsm_store_path(cs->store), sqlite3_db_filename(v->conn->db, v->db_schema),
+      (long long)lsm_last_txid(db), (long long)known);
+  return SQLITE_CANTOPEN;
+}
+
 static int open_existing(lsm_vtab *v, char **err) {
   lsm_catalog cat;
   int rc = lsm_catalog_read(v->conn->db, v->db_schema, v->table, &cat, err);
   if (rc == SQLITE_NOTFOUND) rc = SQLITE_CORRUPT_VTAB;
   if (rc == SQLITE_OK) rc = open_share(v, false, err);
   if (rc == SQLITE_OK) rc = check_identity(v, &cat, err);
+  if (rc == SQLITE_OK) rc = check_age(v, err);
   if (rc == SQLITE_OK) {
     use_keyspaces(v, &cat);
   } else {

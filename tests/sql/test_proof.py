@@ -18,7 +18,7 @@ EXTENSION = os.environ.get("LSMVTAB", os.path.abspath("./lsmvtab"))
 MODES = ["wal", "delete", "truncate", "persist", "memory"]
 
 
-class Proof(unittest.TestCase):
+class Base(unittest.TestCase):
     def setUp(self):
         self.dir = tempfile.mkdtemp(prefix="lsm-proof-")
         self.path = os.path.join(self.dir, "test.db")
@@ -65,6 +65,8 @@ class Proof(unittest.TestCase):
         self.run_all(*statements)
         return self.token() != before
 
+
+class Proof(Base):
     def test_alone(self):
         """What changes lsm tables alone needs no token."""
         cases = [
@@ -210,6 +212,38 @@ class Proof(unittest.TestCase):
             self.run_all("BEGIN", "INSERT INTO t(v) VALUES('q')", "COMMIT")
         self.assertTrue(self.moves(
             "BEGIN", "INSERT INTO s VALUES(1, 2)", "INSERT INTO t(v) VALUES('m')", "COMMIT"))
+
+
+class Identity(Base):
+    """An older store is told from the right one by the same token."""
+
+    def test_older_store(self):
+        self.open("wal")
+        self.run_all("BEGIN", "INSERT INTO o(v) VALUES(1)", "INSERT INTO t(v) VALUES('a')", "COMMIT")
+        self.db.close()
+        store = self.path + "-lsm"
+        shutil.copytree(store, store + ".old")
+        self.reopen()
+        self.run_all("BEGIN", "INSERT INTO o(v) VALUES(2)", "INSERT INTO t(v) VALUES('b')", "COMMIT")
+        count = self.db.execute("SELECT count(*) FROM t").fetchone()
+        self.db.close()
+        os.rename(store, store + ".new")
+        os.rename(store + ".old", store)
+        self.reopen()
+        with self.assertRaisesRegex(sqlite3.OperationalError, "is older than the database"):
+            self.db.execute("SELECT count(*) FROM t")
+        with self.assertRaisesRegex(sqlite3.OperationalError, "is older than the database"):
+            self.db.execute("INSERT INTO t(v) VALUES('c')")
+        self.db.close()
+        shutil.rmtree(store)
+        os.rename(store + ".new", store)
+        self.reopen()
+        self.assertEqual(self.db.execute("SELECT count(*) FROM t").fetchone(), count)
+
+    def reopen(self):
+        self.db = sqlite3.connect(self.path, isolation_level=None)
+        self.db.enable_load_extension(True)
+        self.db.load_extension(EXTENSION)
 
 
 if __name__ == "__main__":
