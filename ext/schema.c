@@ -132,6 +132,16 @@ static bool says_hidden(const char *type) {
   return false;
 }
 
+/* TYPE, which begins with the token FIRST, as SQLite sees it: when that has
+** quotes, it alone and without them. */
+static char *plain_type(lsm_parser *ps, const lsm_token *first, char *type) {
+  if (first->kind != LSM_TK_QUOTED && first->kind != LSM_TK_STRING) return type;
+  char *plain = lsm_parser_alloc(ps, first->size + 1);
+  if (plain == NULL) return type;
+  lsm_token_unquote(first, plain);
+  return plain;
+}
+
 /* Appends the current token to a type, with a space between words only. */
 static void add_to_type(lsm_parser *ps, char *type, size_t *n) {
   bool word = lsm_token_is_name(&ps->t);
@@ -142,6 +152,7 @@ static void add_to_type(lsm_parser *ps, char *type, size_t *n) {
 }
 
 static void parse_type(lsm_parser *ps, lsm_column *col) {
+  lsm_token first = ps->t;
   char *type = lsm_parser_alloc(ps, 2 * strlen(ps->t.text) + 1);
   size_t n = 0;
   if (type == NULL) return;
@@ -164,9 +175,11 @@ static void parse_type(lsm_parser *ps, lsm_column *col) {
     }
     add_to_type(ps, type, &n);
   }
-  col->type = type;
-  col->affinity = lsm_affinity_of_type(type);
-  if (says_hidden(type)) lsm_parser_fail(ps, "column \"%s\": HIDDEN is not supported", col->name);
+  char *plain = plain_type(ps, &first, type);
+  bool whole = plain != type && n == first.size; /* nothing follows the quotes */
+  col->type = whole && sqlite3_stricmp(plain, "INTEGER") == 0 ? plain : type;
+  col->affinity = n > 0 && *plain == '\0' ? LSM_AFF_NUMERIC : lsm_affinity_of_type(plain);
+  if (says_hidden(plain)) lsm_parser_fail(ps, "column \"%s\": HIDDEN is not supported", col->name);
 }
 
 static lsm_collation parse_collation(lsm_parser *ps) {

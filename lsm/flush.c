@@ -37,9 +37,10 @@ static bool next_keyspace(const flush_job *j, uint32_t *keyspace) {
 static lsm_rc clip_ranges(const lsm_rangeset *all, lsm_slice lo, lsm_slice hi,
                           lsm_rangeset *part) {
   lsm_rc rc = LSM_OK;
-  const lsm_range *end = all->items + all->count;
   const lsm_range *r = lsm_rangeset_after(all, lo);
-  for (; rc == LSM_OK && r != NULL && r < end && lsm_slice_cmp(r->lo, hi) < 0; r++) {
+  if (r == NULL) return LSM_OK;
+  const lsm_range *end = all->items + all->count;
+  for (; rc == LSM_OK && r < end && lsm_slice_cmp(r->lo, hi) < 0; r++) {
     rc = lsm_rangeset_add(part, lsm_slice_cmp(r->lo, lo) > 0 ? r->lo : lo,
                           lsm_slice_cmp(r->hi, hi) < 0 ? r->hi : hi);
   }

@@ -200,6 +200,48 @@ START_TEST(test_seen_by_sqlite) {
 }
 END_TEST
 
+/* A quoted type is what SQLite takes it for in an ordinary table: values that
+** are stored show the affinity, a rowid that is the column the alias. */
+START_TEST(test_quoted_types) {
+  static const char *const types[] = {
+      "\"INT\"",   "'x'",         "\"x\" TEXT", "[TEXT]",    "\"te\"\"xt\" q", "\"\"",
+      "\"\" TEXT", "`REAL`",      "x \"TEXT\"", "[integer]", "[integer] x",    "\"in\"\"teger\"",
+      "'integer'", "\"BLOB\" INT"};
+  sqlite3 *db = open_judge();
+  for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
+    char args[100], sql[300], want[20];
+    snprintf(sql, sizeof sql,
+             "DROP TABLE IF EXISTS o; CREATE TABLE o(a %s); INSERT INTO o VALUES('1'), (1);"
+             "DROP TABLE IF EXISTS p; CREATE TABLE p(a %s PRIMARY KEY); INSERT INTO p VALUES(7)",
+             types[i], types[i]);
+    run_sql(db, sql);
+    sqlite3_stmt *st = prepare_sql(db, "SELECT group_concat(typeof(a)) FROM o");
+    ck_assert_int_eq(sqlite3_step(st), SQLITE_ROW);
+    snprintf(want, sizeof want, "%s", sqlite3_column_text(st, 0));
+    sqlite3_finalize(st);
+    snprintf(args, sizeof args, "a %s", types[i]);
+    lsm_schema *s = parse(db, args);
+    lsm_affinity aff = s->column[0].affinity;
+    const char *got = aff == LSM_AFF_BLOB   ? "text,integer"
+                      : aff == LSM_AFF_TEXT ? "text,text"
+                      : aff == LSM_AFF_REAL ? "real,real"
+                                            : "integer,integer";
+    ck_assert_msg(strcmp(got, want) == 0, "%s: %s, not %s", types[i], got, want);
+    lsm_schema_free(s);
+
+    st = prepare_sql(db, "SELECT rowid = 7 FROM p");
+    ck_assert_int_eq(sqlite3_step(st), SQLITE_ROW);
+    int alias = sqlite3_column_int(st, 0);
+    sqlite3_finalize(st);
+    snprintf(args, sizeof args, "a %s PRIMARY KEY", types[i]);
+    s = parse(db, args);
+    ck_assert_msg((s->kind == LSM_KEY_ROWID_ALIAS) == alias, "%s", types[i]);
+    lsm_schema_free(s);
+  }
+  sqlite3_close(db);
+}
+END_TEST
+
 /*------------------------------------------------------------------- keys */
 
 START_TEST(test_keys) {
@@ -421,6 +463,8 @@ START_TEST(test_errors) {
       {"a INT AS (1)", "column \"a\": generated columns are not supported"},
       {"a TEXT HIDDEN", "column \"a\": HIDDEN is not supported"},
       {"a \"x hidden y\"", "column \"a\": HIDDEN is not supported"},
+      {"a 'x hidden'", "column \"a\": HIDDEN is not supported"},
+      {"a [hidden] x", "column \"a\": HIDDEN is not supported"},
       {"a COLLATE foo", "collation \"foo\" is not supported: use BINARY, NOCASE or RTRIM"},
       {"a NOT NULL ON CONFLICT IGNORE",
        "\"a\": ON CONFLICT is not supported in a definition; write INSERT OR ..."},
@@ -616,6 +660,7 @@ Suite *schema_suite(void) {
   tcase_add_test(tc, test_tokens);
   tcase_add_test(tc, test_declaration);
   tcase_add_test(tc, test_seen_by_sqlite);
+  tcase_add_test(tc, test_quoted_types);
   tcase_add_test(tc, test_keys);
   tcase_add_test(tc, test_indexes);
   tcase_add_test(tc, test_defaults);
