@@ -25,6 +25,7 @@ struct lsm_store {
   lsm_db *db;
   int refs;
   pid_t pid;
+  bool read_only;
   host *hosts; /* guarded by hosts_mu; grows only */
 };
 
@@ -114,10 +115,15 @@ static void free_store(lsm_store *s) {
   lsm_free(s);
 }
 
-static lsm_store *find_store(const char *path) {
+/* One opened read-only serves only those who ask for that; beside it the store
+** is opened once more, as another process would. */
+static lsm_store *find_store(const char *path, bool read_only) {
   pid_t pid = getpid();
   for (lsm_store *s = list; s != NULL; s = s->next) {
-    if (s->env == NULL && s->pid == pid && strcmp(s->path, path) == 0) return s;
+    if (s->env == NULL && s->pid == pid && strcmp(s->path, path) == 0 &&
+        (read_only || !s->read_only)) {
+      return s;
+    }
   }
   return NULL;
 }
@@ -148,6 +154,7 @@ static lsm_rc open_store(const char *path, const char *file, const lsm_options *
   }
   s->refs = 1;
   s->pid = getpid();
+  s->read_only = opt->read_only;
   s->next = list;
   list = s;
   *out = s;
@@ -158,7 +165,7 @@ lsm_rc lsm_store_open(const char *path, const char *file, const lsm_options *opt
                       lsm_store **out) {
   *out = NULL;
   pthread_mutex_lock(&list_mu);
-  lsm_store *s = path != NULL ? find_store(path) : NULL;
+  lsm_store *s = path != NULL ? find_store(path, opt->read_only) : NULL;
   lsm_rc rc = LSM_OK;
   if (s == NULL) {
     rc = open_store(path, file, opt, out);
