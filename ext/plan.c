@@ -320,7 +320,7 @@ static double table_rows(lsm_vtab *v) {
   if (rc == LSM_OK) rc = lsm_estimate(snap, v->keyspace, open, open, &rows, &bytes);
   lsm_snapshot_release(snap);
   if (rc != LSM_OK) return DEFAULT_ROWS;
-  return rows < FEW_ROWS ? FEW_ROWS : (double)rows;
+  return (double)rows < FEW_ROWS ? FEW_ROWS : (double)rows;
 }
 
 /* Each equality on a prefix is taken to divide the rows evenly; each bound to
