@@ -233,7 +233,9 @@ int lsm_vtab_filter(sqlite3_vtab_cursor *cur, int idx_num, const char *idx_str, 
   lsm_scan_plan p = lsm_plan_unpack(idx_num);
   (void)idx_str, (void)argc;
   end_scan(c);
-  lsm_path path = lsm_plan_path(table_of(c), p.index);
+  lsm_vtab *v = table_of(c);
+  if (v->range_delete != NULL && c->cs->txn != NULL) return lsm_vtab_delete_range(v);
+  lsm_path path = lsm_plan_path(v, p.index);
   lsm_rc rc = lsm_conn_snapshot(c->cs, &c->snap);
   if (rc == LSM_OK) rc = prepare_entry(c, path.x);
   if (rc == LSM_OK) rc = lsm_search_build(&c->search, &path, &p, argv, c->snap);

@@ -1,4 +1,5 @@
-/* funcs.c: the SQL functions: lsm_version, lsm_flush, lsm_compact, lsm_verify.
+/* funcs.c: the SQL functions: lsm_version, lsm_flush, lsm_compact, lsm_verify,
+** lsm_delete_range.
 ** (lsm_backup is in backup.c.)
 **
 ** Holds: a function keeps a statement on its table prepared while it works: so
@@ -314,6 +315,114 @@ static void verify_func(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
   unpin(&p);
 }
 
+/*----------------------------------------------------------- delete_range */
+
+/* SQLite makes a table part of its transaction only for a statement that writes
+** to it: so the range is deleted by a DELETE, which finds none of its own rows
+** (its key = NULL), but whose scan sees v->range_delete. */
+static int delete_keys(pinned *p, const lsm_key_range *r) {
+  lsm_vtab *v = p->v;
+  const lsm_schema *s = v->schema;
+  lsm_range_delete del = {lsm_key_range_lower(r), lsm_key_range_upper(r), false};
+  const char *key = s->kind != LSM_KEY_COLUMNS ? "rowid"
+                    : s->key_column != NULL    ? s->key_column
+                                               : s->column[s->key[0].column].name;
+  char *sql = sqlite3_mprintf("DELETE FROM \"%w\".\"%w\" WHERE \"%w\" = ?1", v->db_schema, v->table,
+                              key);
+  sqlite3_stmt *stmt = NULL;
+  int rc = sql == NULL ? SQLITE_NOMEM : sqlite3_prepare_v2(p->conn->db, sql, -1, &stmt, NULL);
+  if (rc == SQLITE_OK) {
+    v->range_delete = &del;
+    sqlite3_step(stmt);
+    rc = sqlite3_reset(stmt);
+    v->range_delete = NULL;
+    if (rc == SQLITE_OK && !del.done) rc = SQLITE_BUSY; /* the table was connected anew */
+  }
+  sqlite3_finalize(stmt);
+  sqlite3_free(sql);
+  return rc;
+}
+
+/* Row by row: entries are known only from their rows. */
+static int delete_rows(pinned *p, sqlite3_value *low, sqlite3_value *high) {
+  lsm_vtab *v = p->v;
+  const lsm_schema *s = v->schema;
+  const char *key = s->kind == LSM_KEY_COLUMNS ? s->column[s->key[0].column].name : "rowid";
+  const char *collate[] = {"BINARY", "NOCASE", "RTRIM"};
+  const char *coll = s->kind == LSM_KEY_COLUMNS ? collate[s->key[0].collation] : "BINARY";
+  sqlite3_stmt *stmt = NULL;
+  sqlite3_str *str = sqlite3_str_new(p->conn->db);
+  sqlite3_str_appendf(str, "DELETE FROM \"%w\".\"%w\" WHERE 1", v->db_schema, v->table);
+  if (sqlite3_value_type(low) != SQLITE_NULL) {
+    sqlite3_str_appendf(str, " AND \"%w\" >= ?1 COLLATE %s", key, coll);
+  }
+  if (sqlite3_value_type(high) != SQLITE_NULL) {
+    sqlite3_str_appendf(str, " AND \"%w\" < ?2 COLLATE %s", key, coll);
+  }
+  char *sql = sqlite3_str_finish(str);
+  int rc = sql == NULL ? SQLITE_NOMEM : sqlite3_prepare_v2(p->conn->db, sql, -1, &stmt, NULL);
+  if (rc == SQLITE_OK) {
+    if (sqlite3_bind_parameter_count(stmt) >= 1) sqlite3_bind_value(stmt, 1, low);
+    if (sqlite3_bind_parameter_count(stmt) >= 2) sqlite3_bind_value(stmt, 2, high);
+    sqlite3_step(stmt);
+    rc = sqlite3_reset(stmt);
+  }
+  sqlite3_finalize(stmt);
+  sqlite3_free(sql);
+  return rc;
+}
+
+/* One end of the range, as the key's column compares it. NULL: open. */
+static lsm_rc load_bound(const lsm_schema *s, sqlite3_value *arg, lsm_value *v,
+                         sqlite3_value **hold, lsm_key_bound *bound) {
+  lsm_affinity aff = s->kind == LSM_KEY_COLUMNS ? s->key[0].affinity : LSM_AFF_INTEGER;
+  if (sqlite3_value_type(arg) == SQLITE_NULL) return LSM_OK;
+  if (aff != LSM_AFF_BLOB && aff != LSM_AFF_TEXT) aff = LSM_AFF_NUMERIC;
+  bound->value = v;
+  return lsm_value_load(arg, aff, v, hold);
+}
+
+/* low <= the key's first column < high, in keys. */
+static lsm_rc range_of(const lsm_schema *s, sqlite3_value *low, sqlite3_value *high,
+                       lsm_key_range *r) {
+  lsm_value v[2];
+  sqlite3_value *hold[2] = {NULL, NULL};
+  lsm_key_bound lower = {NULL, false}, upper = {NULL, true};
+  lsm_rc rc = load_bound(s, low, &v[0], &hold[0], &lower);
+  if (rc == LSM_OK) rc = load_bound(s, high, &v[1], &hold[1], &upper);
+  if (rc == LSM_OK && s->kind == LSM_KEY_COLUMNS) {
+    rc = lsm_key_range_of(r, s->key, NULL, 0, lower, upper);
+  } else if (rc == LSM_OK) {
+    rc = lsm_key_range_of_rowids(r, lower, upper);
+  }
+  sqlite3_value_free(hold[0]);
+  sqlite3_value_free(hold[1]);
+  return rc;
+}
+
+static void delete_range_func(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
+  pinned p;
+  (void)argc;
+  if (!arg_table(ctx, "lsm_delete_range", argv[0], &p)) return;
+  bool all = sqlite3_value_type(argv[1]) == SQLITE_NULL && sqlite3_value_type(argv[2]) == SQLITE_NULL;
+  lsm_key_range r = {0};
+  int code = SQLITE_OK;
+  lsm_rc rc = range_of(p.v->schema, argv[1], argv[2], &r);
+  if (rc == LSM_OK && !r.empty) {
+    bool by_row = p.v->nindex > 0 && !all;
+    code = by_row ? delete_rows(&p, argv[1], argv[2]) : delete_keys(&p, &r);
+  }
+  if (rc != LSM_OK) {
+    lsm_result_fail(ctx, rc);
+  } else if (code != SQLITE_OK) {
+    fail(ctx, code, sqlite3_mprintf("%s", sqlite3_errmsg(p.conn->db)));
+  } else {
+    result_ok(ctx);
+  }
+  lsm_key_range_fini(&r);
+  unpin(&p);
+}
+
 /*--------------------------------------------------------------- register */
 
 int lsm_funcs_register(sqlite3 *db, lsm_conn *conn) {
@@ -326,6 +435,7 @@ int lsm_funcs_register(sqlite3 *db, lsm_conn *conn) {
       {"lsm_flush", 1, SQLITE_DIRECTONLY, flush_func},
       {"lsm_compact", 1, SQLITE_DIRECTONLY, compact_func},
       {"lsm_verify", 1, SQLITE_DIRECTONLY, verify_func},
+      {"lsm_delete_range", 3, SQLITE_DIRECTONLY, delete_range_func},
       {"lsm_backup", 1, SQLITE_DIRECTONLY, lsm_backup_func},
       /* The last: that it is there says that all the others are. */
       {"lsm_version", 0, SQLITE_INNOCUOUS | SQLITE_DETERMINISTIC, version_func},

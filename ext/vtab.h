@@ -23,6 +23,13 @@ typedef struct lsm_vindex {
   lsm_entry entry; /* indexed.c's scratch: the new row's */
 } lsm_vindex;
 
+/* A range of keys that the next scan is to delete instead of reading; see
+** lsm_delete_range() in funcs.c. */
+typedef struct lsm_range_delete {
+  lsm_slice lower, upper; /* of keys; NULL data: open */
+  bool done;
+} lsm_range_delete;
+
 typedef struct lsm_vtab {
   sqlite3_vtab base;
   lsm_conn *conn;
@@ -45,6 +52,7 @@ typedef struct lsm_vtab {
   lsm_entry old_entry; /* its entry, */
   lsm_buf other_key;   /* whose row it is, */
   lsm_buf removals;    /* and what is to go */
+  lsm_range_delete *range_delete; /* NULL: none */
 } lsm_vtab;
 
 /* Opens the table's store if that was not done yet. Sets zErrMsg. */
@@ -97,7 +105,9 @@ int lsm_vtab_eof(sqlite3_vtab_cursor *cur);
 int lsm_vtab_column(sqlite3_vtab_cursor *cur, sqlite3_context *ctx, int col);
 int lsm_vtab_rowid(sqlite3_vtab_cursor *cur, sqlite_int64 *rowid);
 
-/* write.c */
+/* write.c. delete_range: what v->range_delete says. REQUIRES: a transaction; and
+** no indexes or no bounds. */
+int lsm_vtab_delete_range(lsm_vtab *v);
 int lsm_vtab_update(sqlite3_vtab *vtab, int argc, sqlite3_value **argv, sqlite_int64 *rowid);
 
 /* indexed.c: what write.c does, for a table with indexes. REQUIRES: the values

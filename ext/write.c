@@ -297,6 +297,18 @@ static int delete_row(lsm_vtab *v, sqlite3_value *old) {
                        lsm_txn_delete(v->cs->txn, v->keyspace, lsm_buf_slice(&v->old_key)));
 }
 
+int lsm_vtab_delete_range(lsm_vtab *v) {
+  lsm_range_delete *r = v->range_delete;
+  lsm_rc rc = lsm_txn_delete_range(v->cs->txn, v->keyspace, r->lower, r->upper);
+  for (int i = 0; i < v->nindex && rc == LSM_OK; i++) {
+    rc = lsm_txn_delete_range(v->cs->txn, v->index[i].keyspace, LSM_SLICE_NULL, LSM_SLICE_NULL);
+  }
+  v->rowid_epoch = 0;
+  lsm_conn_changed(v->cs);
+  r->done = rc == LSM_OK;
+  return lsm_vtab_fail(&v->base, rc);
+}
+
 int lsm_vtab_update(sqlite3_vtab *vtab, int argc, sqlite3_value **argv, sqlite_int64 *rowid) {
   lsm_vtab *v = (lsm_vtab *)vtab;
   sqlite3 *db = v->conn->db;

@@ -1,0 +1,66 @@
+-- lsm_delete_range: low <= key < high, NULL an open end, inside the transaction.
+CREATE VIRTUAL TABLE t USING lsm(id INTEGER PRIMARY KEY, v);
+INSERT INTO t WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 1000) SELECT i, i FROM c;
+SELECT lsm_delete_range('t', 100, 200);
+SELECT count(*), sum(id) FROM t;
+SELECT id FROM t WHERE id BETWEEN 98 AND 202 ORDER BY id;
+SELECT lsm_delete_range('t', NULL, 3), lsm_delete_range('t', 999, NULL);
+SELECT min(id), max(id) FROM t;
+INSERT INTO t VALUES(150, 'again');
+SELECT * FROM t WHERE id = 150;
+INSERT INTO t(v) VALUES('next');
+SELECT id FROM t WHERE v = 'next';
+BEGIN;
+DELETE FROM t WHERE id = 500;
+SAVEPOINT a;
+SELECT lsm_delete_range('t', 400, 900.5);
+SELECT count(*) FROM t WHERE id > 300;
+INSERT INTO t VALUES(450, 'inside');
+ROLLBACK TO a;
+SELECT count(*) FROM t WHERE id > 300;
+SELECT lsm_delete_range('main.t', 300, 310);
+COMMIT;
+SELECT count(*) FROM t WHERE id >= 300;
+BEGIN;
+SELECT lsm_delete_range('t', NULL, NULL);
+SELECT count(*) FROM t;
+INSERT INTO t VALUES(1, 'alone');
+SELECT * FROM t;
+ROLLBACK;
+SELECT count(*) FROM t;
+SELECT lsm_delete_range('t', 5, 5), lsm_delete_range('t', 9, 3), lsm_delete_range('t', 'x', NULL);
+SELECT count(*), changes() FROM t;
+--@flush t
+--@reopen
+SELECT count(*), min(id), max(id) FROM t;
+SELECT lsm_verify('t');
+SELECT lsm_delete_range('t', '10', '20');
+SELECT id FROM t WHERE id < 24 ORDER BY id;
+SELECT lsm_delete_range('nobody', 1, 2);
+SELECT lsm_delete_range('t', 1);
+-- composite and descending keys, text
+CREATE VIRTUAL TABLE e USING lsm(host TEXT, ts INTEGER, v, PRIMARY KEY(host DESC, ts));
+INSERT INTO e VALUES('a', 1, 1), ('b', 1, 1), ('b', 2, 1), ('c', 1, 1), ('d', 5, 5), (7, 1, 1);
+SELECT lsm_delete_range('e', 'b', 'd');
+SELECT * FROM e;
+SELECT lsm_delete_range('e', NULL, 8);
+SELECT * FROM e;
+-- with indexes
+CREATE VIRTUAL TABLE x USING lsm(k TEXT COLLATE NOCASE PRIMARY KEY, u UNIQUE, v, INDEX by_v (v));
+INSERT INTO x WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 100) SELECT printf('K%03d', i), i, i % 5 FROM c;
+SELECT lsm_delete_range('x', 'k010', 'K090');
+SELECT count(*), sum(u) FROM x;
+SELECT count(*) FROM x WHERE v = 3;
+SELECT lsm_verify('x');
+INSERT INTO x VALUES('k050', 50, 3);
+BEGIN;
+SELECT lsm_delete_range('x', NULL, NULL);
+SELECT count(*) FROM x WHERE v = 3;
+INSERT INTO x VALUES('new', 50, 1);
+SELECT * FROM x;
+ROLLBACK;
+SELECT count(*) FROM x WHERE v = 3;
+SELECT lsm_delete_range('x', NULL, NULL);
+INSERT INTO x VALUES('new', 50, 1);
+SELECT * FROM x WHERE u = 50;
+SELECT lsm_verify('x');
