@@ -38,7 +38,8 @@ typedef struct replay {
 
 /* Checks a batch as a whole, then writes its entries. */
 static lsm_rc apply_batch(replay *r) {
-  const uint8_t *begin = r->pending.data, *end = begin + r->pending.size;
+  const uint8_t *begin = r->pending.data;
+  const uint8_t *end = begin == NULL ? NULL : begin + r->pending.size; /* NULL: empty */
   lsm_entry e;
   if (r->type == LSM_WAL_PREPARE) begin += LSM_HOST_SIZE;
   for (const uint8_t *p = begin; p < end;) {
