@@ -110,6 +110,8 @@ o_prog_$(1) := $$(PROGRAM_C:%.c=build/$(1)/%.o)
 cmd_$(1) = $$(cc_$(1)) $$(BASE) $$(flags_$(1)) $$(CFLAGS)
 
 build/$(1)/command: FORCE
+	@type $$(firstword $$(cc_$(1))) >/dev/null 2>&1 || \
+	  { echo 'there is no $$(firstword $$(cc_$(1))) here: make deps installs what is missing'; exit 1; }
 	@mkdir -p build/$(1)
 	@echo '$$(cmd_$(1))' | cmp -s - $$@ || echo '$$(cmd_$(1))' > $$@
 
@@ -157,8 +159,8 @@ $(foreach v,plain debug asan tsan clang libfuzzer,$(eval $(call VARIANT,$(v))))
 .SECONDARY:
 
 #------------------------------------------------------------------- targets
-.PHONY: all deps demo test unit unit-asan unit-tsan layers symbols sql sql-asan clang-build \
-        crash fuzz fuzz-short bench load install uninstall clean format help
+.PHONY: all deps deps-bindings demo test unit unit-asan unit-tsan layers symbols sql sql-asan bindings \
+        clang-build crash fuzz fuzz-short bench load install uninstall clean format help
 
 all: $(EXTENSION) ## build the extension, lsmvtab.so (default)
 
@@ -168,6 +170,9 @@ $(EXTENSION): build/plain/$(EXTENSION)
 deps: ## install the packages that are missing, or say which
 	@tests/tools/install_deps.sh $(DEPS)
 
+deps-bindings: ## the same for the languages of `make bindings`
+	@tests/tools/install_deps.sh bindings
+
 demo: ## load the extension in sqlite3 and run it on real data
 	@$(MAKE) --no-print-directory deps DEPS=demo
 	@$(MAKE) --no-print-directory -j$$(nproc 2>/dev/null || echo 2) all
@@ -175,6 +180,7 @@ demo: ## load the extension in sqlite3 and run it on real data
 
 test: ## every test; the last line counts them (under 15 minutes)
 	@$(MAKE) --no-print-directory deps DEPS=test
+	@$(if $(filter true 1,$(CI)),$(MAKE) --no-print-directory deps-bindings || echo 'the bindings that are missing are skipped')
 	@MAKE='$(MAKE)' tests/tools/test_all.sh
 
 # The parts of `make test`; SUITE='memtable wal' picks unit test suites.
@@ -203,6 +209,9 @@ sql: $(EXTENSION) ## SQL tests: the stock shell and Python's sqlite3
 sql-asan: build/asan/$(EXTENSION) ## the same with an ASan and UBSan build
 	@LSMVTAB=./build/asan/lsmvtab \
 	 PRELOAD=$$($(CC) -print-file-name=libasan.so) tests/sql/run.sh $(SQL)
+
+bindings: $(EXTENSION) ## Perl, Ruby, Tcl, PHP, Java, Go, APSW, as far as they are installed
+	@LSMVTAB=./lsmvtab tests/bindings/run.sh $(BINDINGS)
 
 clang-build: build/clang/$(EXTENSION) build/clang/unit ## build all with clang, warnings are errors
 	@echo "2 checks"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# install_deps.sh [build|test|demo]: makes sure that what the build and the tests
+# install_deps.sh [build|test|demo|bindings]: makes sure that what the build and the tests
 # need is here. Looks by trying it out, so that a system without apt, or with
 # hand-made installations, is fine too; when something is missing it installs
 # the Debian packages (as root or through sudo without a password) or says
@@ -25,6 +25,10 @@ python_with_extensions() {
 
 probe() { # sets `missing` to Debian package names
   missing=()
+  if [ "$what" = bindings ]; then
+    missing=($(tests/bindings/run.sh --packages))
+    return
+  fi
   compiles <<<'#include <stdio.h>
 int main(void) { return 0; }' || missing+=(gcc libc6-dev)
   compiles -lsqlite3 <<<'#include <sqlite3.h>
@@ -53,19 +57,22 @@ if [ "$(id -u)" -ne 0 ]; then
   if has sudo && sudo -n true 2>/dev/null; then root=(sudo -n); else root=(none); fi
 fi
 if has apt-get && [ "${root[0]:-}" != none ]; then
-  export DEBIAN_FRONTEND=noninteractive
   echo "installing through apt-get ..."
-  install=("${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${missing[@]}")
-  # The package lists of a fresh machine may be empty or old: refresh, then once more.
-  "${install[@]}" >"$tmp/apt.log" 2>&1 ||
-    { "${root[@]}" apt-get update >>"$tmp/apt.log" 2>&1; "${install[@]}" >>"$tmp/apt.log" 2>&1; } ||
+  # A fresh machine may be updating itself just now: wait for dpkg's lock.
+  apt() { "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=120 "$@" >>"$tmp/apt.log" 2>&1; }
+  install() { apt install -y --no-install-recommends "$@"; }
+  # Its package lists may be empty or old: refresh, then once more.
+  if ! install "${missing[@]}" && ! { apt update; install "${missing[@]}"; }; then
     tail -5 "$tmp/apt.log"
+    # No reason to go without the other languages.
+    [ "$what" = bindings ] && for package in "${missing[@]}"; do install "$package"; done
+  fi
   probe
   [ ${#missing[@]} -eq 0 ] && exit 0
 fi
 
 echo "Please install these packages, then run make again: ${missing[*]}"
-if has apt-get; then
+if has apt-get || [ "$what" = bindings ]; then
   echo "    sudo apt-get update && sudo apt-get install ${missing[*]}"
 else
   echo "(these are Debian's names: a C compiler, SQLite's library with headers and its shell,"

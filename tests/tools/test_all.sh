@@ -9,7 +9,7 @@
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 make=${MAKE:-make}
-parts=${TEST_PARTS:-layers symbols unit sql unit-asan sql-asan unit-tsan fuzz-short clang-build crash}
+parts=${TEST_PARTS:-layers symbols unit sql bindings unit-asan sql-asan unit-tsan fuzz-short clang-build crash}
 jobs=$(nproc 2>/dev/null || echo 2)
 passed=0 failed=0 skipped=0 start=$SECONDS
 
@@ -38,14 +38,14 @@ for part in $parts; do
   s=$(sed -nE 's/.* ([0-9]+) skipped.*/\1/p' <<<"$tally")
   n=${n:-0} f=${f:-0} s=${s:-0}
   # A part that broke off without counting, or counted nothing, has failed.
-  [ "$f" -eq 0 ] && { [ "$rc" -ne 0 ] || [ "$n" -eq 0 ]; } && f=1 && n=$((n + 1))
+  [ "$f" -eq 0 ] && { [ "$rc" -ne 0 ] || [ $((n + s)) -eq 0 ]; } && f=1 && n=$((n + 1))
   passed=$((passed + n - f)) failed=$((failed + f)) skipped=$((skipped + s))
   if [ "$f" -gt 0 ]; then
     echo "== $part FAILED (exit $rc; output in $log); the parts after it did not run"
     closing
     exit 1
   fi
-  echo "== $part: $n checks in $((SECONDS - began)) s"
+  echo "== $part: $n checks$([ "$s" -gt 0 ] && echo ", $s skipped") in $((SECONDS - began)) s"
 done
 echo "all parts passed in $((SECONDS - start)) s"
 closing
