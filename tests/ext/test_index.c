@@ -168,7 +168,7 @@ static void try_entry(const lsm_schema *s, const lsm_index *x, const uint8_t *ke
   bool faithful;
   uint8_t *k = malloc(nkey + 1), *v = malloc(nvalue + 1); /* exact, for the sanitizers */
   memcpy(k, key, nkey);
-  memcpy(v, value, nvalue);
+  if (nvalue > 0) memcpy(v, value, nvalue);
   lsm_rc rc = lsm_entry_row_key(s, x, lsm_slice_of(k, nkey), lsm_slice_of(v, nvalue), &back,
                                 &faithful);
   ck_assert(rc == LSM_OK || rc == LSM_CORRUPT);

@@ -146,6 +146,128 @@ class Basics(Case):
         self.assertEqual(self.one("SELECT count(*) FROM t WHERE v = 'v' || id"), 20000)
 
 
+class Indexes(Case):
+    """What an index adds beyond the same answers: keyspaces, damage, transactions."""
+
+    DEFINITION = "id INTEGER PRIMARY KEY, a TEXT UNIQUE, b, memtable_size='64KB', INDEX by_b (b)"
+
+    def fill(self, table="t", rows=3000):
+        self.db.execute("CREATE VIRTUAL TABLE %s USING lsm(%s)" % (table, self.DEFINITION))
+        self.db.execute("INSERT INTO %s WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < %d)"
+                        " SELECT i, 'a' || i, i %% 10 FROM c" % (table, rows))
+
+    def check(self, table="t"):
+        self.assertEqual(self.one("SELECT lsm_verify('%s')" % table), "ok")
+        self.assertEqual(self.one("SELECT count(*) FROM %s" % table),
+                         self.one("SELECT count(*) FROM %s WHERE b IS NULL OR b >= 0 OR b < 0" % table))
+
+    def test_rollback_and_savepoints_take_entries_back(self):
+        self.fill()
+        self.db.execute("SELECT lsm_flush('t')")
+        self.db.execute("BEGIN")
+        self.db.execute("UPDATE t SET b = b + 100 WHERE id <= 1000")
+        self.db.execute("SAVEPOINT s")
+        self.db.execute("DELETE FROM t WHERE b >= 100")
+        self.db.execute("REPLACE INTO t VALUES(5000, 'a2000', 1)")
+        self.assertEqual(self.one("SELECT id FROM t WHERE a = 'a2000'"), 5000)
+        self.db.execute("ROLLBACK TO s")
+        self.assertEqual(self.one("SELECT count(*) FROM t WHERE b >= 100"), 1000)
+        self.assertEqual(self.one("SELECT id FROM t WHERE a = 'a2000'"), 2000)
+        self.db.execute("ROLLBACK")
+        self.assertEqual(self.one("SELECT count(*) FROM t WHERE b = 3"), 300)
+        self.check()
+        self.reopen()
+        self.assertEqual(self.one("SELECT count(*) FROM t WHERE b = 3"), 300)
+        self.check()
+
+    def test_a_failed_statement_leaves_no_entry(self):
+        self.fill(rows=100)
+        for inside in (False, True):
+            if inside:
+                self.db.execute("BEGIN")
+            with self.assertRaisesRegex(sqlite3.IntegrityError, "UNIQUE constraint failed: t.a"):
+                self.db.execute("INSERT INTO t VALUES(1000, 'new', 1), (1001, 'a50', 1)")
+            self.assertIsNone(self.db.execute("SELECT id FROM t WHERE a = 'new'").fetchone())
+            if inside:
+                self.db.execute("COMMIT")
+            self.assertEqual(self.one("SELECT count(*) FROM t WHERE b = 1"), 10)
+        self.check()
+
+    def test_drop_takes_the_indexes_along(self):
+        self.fill()
+        self.db.execute("SELECT lsm_flush('t')")
+        self.db.execute("CREATE VIRTUAL TABLE other USING lsm")
+        self.assertGreater(self.one("SELECT value FROM lsm_stats('other') WHERE name = 'sst_files'"), 0)
+        self.db.execute("BEGIN")
+        self.db.execute("DROP TABLE t")
+        self.db.execute("ROLLBACK")
+        self.check()
+        self.assertEqual(self.one("SELECT id FROM t WHERE a = 'a7'"), 7)
+        self.db.execute("DROP TABLE t")
+        self.assertEqual(self.one("SELECT value FROM lsm_stats('other') WHERE name = 'sst_files'"), 0)
+        self.fill(rows=10)
+        self.assertEqual(self.one("SELECT id FROM t WHERE a = 'a7'"), 7)
+        self.check()
+
+    def test_verify_finds_entries_that_do_not_fit(self):
+        self.fill(rows=20)
+        self.fill("u", rows=20)
+        self.db.execute("UPDATE u SET b = 77 WHERE id = 4")
+        self.db.execute("DELETE FROM u WHERE id = 5")
+        # The catalog of t names the other table's index.
+        self.db.execute("UPDATE t_lsm SET value = (SELECT value FROM u_lsm WHERE name = 'index:1')"
+                        " WHERE name = 'index:1'")
+        self.reopen()
+        report = self.one("SELECT lsm_verify('t')")
+        self.assertIn("entry of index 1 (by_b)", report)
+        self.assertIn("missing", report)
+        self.assertIn("its row has other values", report)
+        self.assertEqual(self.one("SELECT lsm_verify('u')"), "ok")
+
+    def test_a_catalog_without_the_index_is_damaged(self):
+        self.fill(rows=20)
+        self.db.execute("DELETE FROM t_lsm WHERE name = 'index:1'")
+        self.reopen()
+        with self.assertRaisesRegex(sqlite3.DatabaseError, "t_lsm.* is damaged: index 1"):
+            self.db.execute("SELECT * FROM t").fetchall()
+        self.db.execute("DROP TABLE t")
+
+    def test_no_more_than_sixty(self):
+        columns = ", ".join("c%d UNIQUE" % i for i in range(61))
+        with self.assertRaisesRegex(sqlite3.OperationalError, "more than 60 indexes"):
+            self.db.execute("CREATE VIRTUAL TABLE t USING lsm(%s)" % columns)
+        columns = ", ".join("c%d UNIQUE" % i for i in range(60))
+        self.db.execute("CREATE VIRTUAL TABLE t USING lsm(%s)" % columns)
+        self.db.execute("INSERT INTO t VALUES(%s)" % ", ".join("?" * 60), list(range(60)))
+        self.assertEqual(self.one("SELECT c7 FROM t WHERE c59 = 59"), 7)
+        with self.assertRaisesRegex(sqlite3.IntegrityError, "UNIQUE constraint failed: t.c59"):
+            self.db.execute("INSERT INTO t(c3, c59) VALUES(3, 59)")
+
+    def test_a_reader_keeps_its_entries(self):
+        self.fill()
+        read = self.db.execute("SELECT id, a, b FROM t WHERE b = 5 ORDER BY b, id")
+        first = [read.fetchone() for _ in range(10)]
+        self.db.execute("UPDATE t SET b = 6, a = a || 'x' WHERE b = 5")
+        self.db.execute("SELECT lsm_compact('t')")
+        got = first + read.fetchall()
+        self.assertEqual(got, [(i, "a%d" % i, 5) for i in range(5, 3001, 10)])
+        self.assertEqual(self.one("SELECT count(*) FROM t WHERE b = 6"), 600)
+        self.check()
+
+    def test_large_columns(self):
+        self.fill(rows=3)
+        big = "x" * 1000000
+        self.db.execute("INSERT INTO t VALUES(10, ?, ?)", (big, big + "b"))
+        with self.assertRaisesRegex(sqlite3.IntegrityError, "t.a"):
+            self.db.execute("INSERT INTO t VALUES(11, ?, 1)", (big,))
+        self.db.execute("SELECT lsm_flush('t')")
+        self.assertEqual(self.one("SELECT id FROM t WHERE a = ?", big), 10)
+        self.assertEqual(self.one("SELECT id FROM t WHERE b > ?", big), 10)
+        self.db.execute("DELETE FROM t WHERE b > ?", (big,))
+        self.assertEqual(self.one("SELECT count(*) FROM t"), 3)
+        self.check()
+
+
 class Connections(Case):
     """Several connections to one database in one process."""
 
