@@ -9,14 +9,19 @@
 ** immutable memtable, and read the new one. It is another, and ours is flushed:
 ** forget ours. The order of loads matters: log first, manifest second, so that
 ** the manifest is never older than the log's rotation, which had to wait for
-** the flush of all logs before the last.
+** the flush of all logs before the last. It can be newer, and say that the log
+** is flushed: then the log's word has moved on, too, and both are loaded again.
 **
 ** A writer that was killed left `dirty` set: the next one settles the end of
-** the log as recovery would, before it does anything else. */
+** the log as recovery would, before it does anything else; and so does a
+** reader, for whom the host may show already what the log still hides. */
 #include "db_int.h"
 
 #define JOB_POLL_US 20000u
-#define RELOADS 100 /* a log can vanish, flushed, while we go for it */
+#define RELOADS 100          /* a log can vanish, flushed, while we go for it */
+#define PATIENCE_US 2000u    /* for those who hold WRITER only to look */
+#define MOVING_POLL_US 5000u /* between looks at the interrupt function */
+#define SETTLE_PAUSE_US 1000000u /* after a reader could not settle */
 
 /*--------------------------------------------------------------- catch up */
 
@@ -27,8 +32,9 @@ typedef struct news {
   uint64_t oldest;        /* log that is needed */
   lsm_memtable *mem;      /* NULL: unchanged */
   lsm_memtable *imm;      /* a new immutable one; NULL: none */
-  uint64_t imm_log;
+  uint64_t imm_log, imm_txid;
   bool push;              /* the active one becomes immutable */
+  bool has_log;           /* something was read from a log */
   uint64_t number, end;
   uint32_t salt;
 } news;
@@ -99,10 +105,9 @@ static lsm_rc read_logs(lsm_db *db, news *n) {
   n->number = lsm_pos_number(n->log);
   n->end = lsm_pos_off(n->log);
   n->salt = db->log_salt;
-  if (n->number < n->oldest || n->number == 0) { /* all of it is in tables */
-    return db->log_number >= n->oldest || db->log_number == n->number ? LSM_OK
-                                                                      : lsm_memtable_new(&n->mem);
-  }
+  if (n->number == 0) return LSM_OK; /* nobody has written yet */
+  if (n->number < n->oldest) return LSM_NOTFOUND; /* a word from before the rotation */
+  n->has_log = true;
   if (n->number == db->log_number) return read_on(db, n->end);
   lsm_rc rc = read_head(db, n->number, &head);
   if (rc != LSM_OK) return rc;
@@ -115,6 +120,7 @@ static lsm_rc read_logs(lsm_db *db, news *n) {
     rc = read_log(db, before, head.prev.end, &n->imm, &info);
     n->imm_log = before;
   }
+  n->imm_txid = db->last_txid;
   if (rc == LSM_OK) rc = read_log(db, n->number, n->end, &n->mem, &info);
   return rc;
 }
@@ -143,7 +149,7 @@ static void install(lsm_db *db, news *n) {
       assert(db->imm == NULL);
       db->imm = n->push ? db->mem : n->imm;
       db->imm_log = n->push ? db->log_number : n->imm_log;
-      db->imm_txid = db->last_txid;
+      db->imm_txid = n->imm_txid;
       db->imm_has_host = true; /* who knows: a sync too many */
       db->imm_foreign = true;
       db->imm_synced = false;
@@ -157,7 +163,7 @@ static void install(lsm_db *db, news *n) {
     db->log_salt = n->salt;
   }
   lsm_db_raise_committed(db, db->replayed);
-  db->mem_has_host = true;
+  if (n->has_log) db->mem_has_host = true; /* and nobody here has the log role */
   lsm_cond_broadcast(&db->cv);
   lsm_mutex_unlock(&db->mu);
   lsm_mutex_unlock(&db->apply_mu);
@@ -193,61 +199,114 @@ lsm_rc lsm_catch_up(lsm_db *db) {
   }
   lsm_mutex_unlock(&db->catch_mu);
   lsm_db_purge(db);
+  if (rc == LSM_NOTFOUND) rc = lsm_corrupt(db->dir, 0, "files that others write are missing");
   return rc;
 }
 
 /*------------------------------------------------------ the writer's lock */
 
 /* Logs above the active one were begun by a writer that was killed before it
-** could say so: nothing is in them. */
-static lsm_rc remove_log_above(void *arg, const char *name) {
+** could say so: nothing is in them. They go durably before the log grows, or
+** they would seem to follow it from where it ended then. */
+static lsm_rc find_log_above(void *arg, const char *name) {
   lsm_db *db = arg;
   uint64_t number;
   if (lsm_filename_parse(name, &number) != LSM_FILE_WAL || number <= db->log_number) return LSM_OK;
-  lsm_rc rc = lsm_remove_file(db, LSM_FILE_WAL, number);
-  return rc == LSM_NOTFOUND ? LSM_OK : rc;
+  return lsm_buf_put_u64(&db->dropped_logs, number);
 }
 
-/* The writer before us was killed at work. */
+/* The writer before us was killed at work. Whether its log, as it is now, is
+** durable, a cut included, only that one knew. */
 static lsm_rc settle_log(lsm_db *db) {
+  lsm_buf_clear(&db->dropped_logs); /* of an attempt that failed */
   lsm_rc rc = lsm_recover_tail(db);
-  if (rc == LSM_OK) rc = db->env->list(db->env, db->dir, remove_log_above, db);
-  if (rc == LSM_OK && db->wal != NULL) {
-    lsm_wal_close(db->wal); /* what it knows of the file may be wrong */
-    db->wal = NULL;
-  }
-  if (rc == LSM_OK && db->log_commit != 0) rc = lsm_log_ensure(db);
+  if (rc == LSM_OK) rc = db->env->list(db->env, db->dir, find_log_above, db);
+  if (rc != LSM_OK) return rc;
+  lsm_wal_close(db->wal); /* what it knows of the file may be wrong */
+  db->wal = NULL;
+  if (db->log_number != 0 || db->dropped_logs.size > 0) rc = lsm_log_ensure(db);
+  if (rc == LSM_OK && db->wal != NULL && !lsm_wal_is_broken(db->wal)) rc = lsm_wal_sync(db->wal);
   if (rc != LSM_OK) return rc;
   lsm_publish_log(db);
   lsm_share_set_dirty(db->share, false);
   return LSM_OK;
 }
 
+/* WRITER is ours, fresh: what happened while others had it? */
+static lsm_rc take_over(lsm_db *db) {
+  lsm_rc rc = lsm_catch_up(db);
+  if (rc == LSM_OK && lsm_share_dirty(db->share)) rc = settle_log(db);
+  if (rc != LSM_OK) return rc;
+  if (lsm_share_decided(db->share) != 0) db->flush_first = true;
+  if (db->wal == NULL) return LSM_OK;
+  lsm_wal_seek(db->wal, db->log_end);
+  if (lsm_share_broken(db->share) == db->log_number) lsm_wal_break(db->wal);
+  return LSM_OK;
+}
+
+/* WRITER is being taken or given back no more. */
+static void moved(lsm_db *db, int users) {
+  lsm_mutex_lock(&db->mu);
+  db->lock_moving = false;
+  db->lock_users = users;
+  lsm_cond_broadcast(&db->cv);
+  lsm_mutex_unlock(&db->mu);
+}
+
+void lsm_settle_dead(lsm_db *db) {
+  if (db->share == NULL || db->opt.read_only || !lsm_share_dirty(db->share)) return;
+  if (db->env->now_us(db->env) < atomic_load(&db->settle_after)) return;
+  lsm_mutex_lock(&db->mu);
+  bool alive = db->lock_moving || db->lock_users > 0; /* the writer is one of us */
+  if (!alive) db->lock_moving = true;
+  lsm_mutex_unlock(&db->mu);
+  if (alive) return;
+  if (lsm_share_try(db->share, LSM_SHARE_WRITER)) {
+    if (take_over(db) != LSM_OK) {
+      atomic_store(&db->settle_after, db->env->now_us(db->env) + SETTLE_PAUSE_US);
+    }
+    lsm_share_unlock(db->share, LSM_SHARE_WRITER);
+  }
+  moved(db, 0);
+}
+
+/* Waits till no other thread of ours is after the lock. */
+static lsm_rc wait_moving(lsm_db *db, uint64_t wait_us, const lsm_interrupt *intr) {
+  uint64_t start = 0;
+  lsm_rc rc = LSM_OK;
+  while (rc == LSM_OK && db->lock_moving) {
+    uint64_t now = db->env->now_us(db->env);
+    if (start == 0) start = now;
+    if (now - start >= wait_us) return LSM_BUSY;
+    lsm_cond_wait_us(&db->cv, &db->mu, wait_us < MOVING_POLL_US ? wait_us : MOVING_POLL_US);
+    lsm_mutex_unlock(&db->mu);
+    if (lsm_interrupted(intr)) rc = lsm_fail(LSM_INTERRUPT, "interrupted");
+    lsm_mutex_lock(&db->mu);
+  }
+  return rc;
+}
+
 lsm_rc lsm_writer_enter(lsm_db *db, uint64_t wait_us, const lsm_interrupt *intr) {
   if (db->share == NULL) return LSM_OK;
+  if (wait_us < PATIENCE_US) wait_us = PATIENCE_US;
   lsm_mutex_lock(&db->mu);
-  while (db->lock_moving) lsm_cond_wait(&db->cv, &db->mu);
-  bool have = db->lock_users > 0;
+  lsm_rc rc = wait_moving(db, wait_us, intr);
+  bool have = rc == LSM_OK && db->lock_users > 0;
   if (have) {
     db->lock_users++;
-  } else {
+  } else if (rc == LSM_OK) {
     db->lock_moving = true;
   }
   lsm_mutex_unlock(&db->mu);
-  if (have) return LSM_OK;
-  lsm_rc rc = lsm_share_lock(db->share, LSM_SHARE_WRITER, wait_us, intr);
+  if (rc == LSM_BUSY) return lsm_fail(LSM_BUSY, "%s: another thread waits to write", db->dir);
+  if (rc != LSM_OK || have) return rc;
+  rc = lsm_share_lock(db->share, LSM_SHARE_WRITER, wait_us, intr);
   if (rc == LSM_BUSY) rc = lsm_fail(LSM_BUSY, "%s: another process is writing", db->dir);
   if (rc == LSM_OK) {
-    rc = lsm_catch_up(db);
-    if (rc == LSM_OK && lsm_share_dirty(db->share)) rc = settle_log(db);
-    if (rc == LSM_OK && db->wal != NULL) lsm_wal_seek(db->wal, db->log_end);
+    rc = take_over(db);
     if (rc != LSM_OK) lsm_share_unlock(db->share, LSM_SHARE_WRITER);
   }
-  lsm_mutex_lock(&db->mu);
-  db->lock_moving = false;
-  if (rc == LSM_OK) db->lock_users = 1;
-  lsm_cond_broadcast(&db->cv);
-  lsm_mutex_unlock(&db->mu);
+  moved(db, rc == LSM_OK ? 1 : 0);
   return rc;
 }
 
@@ -259,19 +318,22 @@ void lsm_writer_exit(lsm_db *db) {
   lsm_mutex_unlock(&db->mu);
   if (!last) return;
   lsm_share_unlock(db->share, LSM_SHARE_WRITER);
-  lsm_mutex_lock(&db->mu);
-  db->lock_moving = false;
-  lsm_cond_broadcast(&db->cv);
-  lsm_mutex_unlock(&db->mu);
+  moved(db, 0);
+}
+
+void lsm_announce_log(lsm_db *db) {
+  if (db->share == NULL) return;
+  lsm_mutex_assert_held(&db->catch_mu);
+  if (db->wal != NULL) db->log_end = lsm_wal_end(db->wal);
+  uint64_t pos = lsm_pos(db->log_number, db->log_end);
+  lsm_share_set_log(db->share, pos);
+  atomic_store(&db->seen_log, pos);
 }
 
 void lsm_publish_log(lsm_db *db) {
   if (db->share == NULL) return;
   lsm_mutex_lock(&db->catch_mu);
-  if (db->wal != NULL) db->log_end = lsm_wal_end(db->wal);
-  uint64_t pos = lsm_pos(db->log_number, db->log_end);
-  lsm_share_set_log(db->share, pos);
-  atomic_store(&db->seen_log, pos);
+  lsm_announce_log(db);
   lsm_mutex_unlock(&db->catch_mu);
 }
 
@@ -281,7 +343,10 @@ lsm_rc lsm_job_lock(lsm_db *db, lsm_share_lock_id id, const lsm_interrupt *intr)
   if (db->share == NULL) return LSM_OK;
   for (;;) {
     lsm_rc rc = lsm_share_lock(db->share, id, 0, NULL);
-    if (rc == LSM_OK) rc = lsm_catch_up(db);
+    if (rc == LSM_OK) {
+      rc = lsm_catch_up(db);
+      if (rc != LSM_OK) lsm_share_unlock(db->share, id);
+    }
     if (rc != LSM_BUSY) return rc;
     lsm_mutex_lock(&db->mu);
     if (!db->closing) lsm_cond_wait_us(&db->cv, &db->mu, JOB_POLL_US);

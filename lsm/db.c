@@ -75,8 +75,14 @@ static lsm_rc settle_manifest(lsm_db *db) {
   lsm_buf path = {0};
   lsm_file *f = NULL;
   if (db->settled) return LSM_OK;
-  lsm_rc rc = lsm_filename(&path, db->dir, LSM_FILE_MANIFEST, db->manifest_number);
+  uint64_t number = lsm_pos_number(atomic_load(&db->seen_manifest));
+  lsm_rc rc = lsm_filename(&path, db->dir, LSM_FILE_MANIFEST, number);
   if (rc == LSM_OK) rc = db->env->open(db->env, (const char *)path.data, LSM_OPEN_WRITE, &f);
+  if (rc == LSM_NOTFOUND && db->share != NULL) { /* replaced: by one that is durable */
+    lsm_buf_fini(&path);
+    db->settled = true;
+    return LSM_OK;
+  }
   if (rc == LSM_OK) rc = lsm_file_sync(f);
   if (rc == LSM_OK) rc = db->env->sync_dir(db->env, db->dir); /* CURRENT */
   if (rc == LSM_OK) rc = lsm_sync_parent(db->env, db->dir);
@@ -114,7 +120,7 @@ static void announce_oldest(lsm_db *db) {
     uint64_t gen = lsm_get_u64(db->gens.data + i);
     if (gen < min) min = gen;
   }
-  if (db->share != NULL && min != UINT64_MAX) lsm_share_set_min(db->share, min);
+  if (db->share != NULL && min != UINT64_MAX && !db->gen_lost) lsm_share_set_min(db->share, min);
 }
 
 /* Version callback: it is gone. */
@@ -131,12 +137,16 @@ static void forget_gen(void *arg, uint64_t gen) {
   lsm_mutex_unlock(&db->garbage_mu);
 }
 
-/* VERSION stands at POS of the manifest. If it cannot be noted it stays the
-** oldest for ever: files stay, nothing is lost. */
+/* VERSION stands at POS of the manifest. If it cannot be noted, what was told
+** last stands for ever: files stay, nothing is lost. */
 static void note_gen(lsm_db *db, lsm_version *version, uint64_t pos) {
   lsm_mutex_lock(&db->garbage_mu);
   version->gen = pos;
-  if (lsm_buf_put_u64(&db->gens, pos) == LSM_OK) version->on_free = forget_gen;
+  if (lsm_buf_put_u64(&db->gens, pos) == LSM_OK) {
+    version->on_free = forget_gen;
+  } else {
+    db->gen_lost = true;
+  }
   announce_oldest(db);
   lsm_mutex_unlock(&db->garbage_mu);
 }
@@ -190,8 +200,9 @@ void lsm_db_purge(lsm_db *db) {
 
 /*------------------------------------------------------------------ edits */
 
-/* Writes all of version NEXT as a new manifest and switches to it. */
-static lsm_rc replace_manifest(lsm_db *db, lsm_version *next, const lsm_edit *e) {
+/* Writes all of version NEXT as a new manifest and switches to it. *old: number
+** of the one before, to be removed when others know of the new one. */
+static lsm_rc replace_manifest(lsm_db *db, lsm_version *next, const lsm_edit *e, uint64_t *old) {
   lsm_manifest_state st = {0};
   uint64_t number = lsm_db_new_number(db);
   memcpy(st.store_id, db->store_id, sizeof(st.store_id));
@@ -205,7 +216,7 @@ static lsm_rc replace_manifest(lsm_db *db, lsm_version *next, const lsm_edit *e)
   lsm_rc rc = settle_manifest(db);
   if (rc != LSM_OK) return rc;
   rc = lsm_manifest_create(db->env, db->dir, number, &st, &m);
-  uint64_t old = db->manifest_number;
+  *old = db->manifest_number;
   lsm_manifest_close(db->manifest);
   db->manifest = m;
   if (rc != LSM_OK) { /* CURRENT may name either: the next edit makes another */
@@ -214,7 +225,6 @@ static lsm_rc replace_manifest(lsm_db *db, lsm_version *next, const lsm_edit *e)
   }
   db->manifest_number = number;
   LSM_COUNT(db, manifest_bytes, lsm_manifest_size(m));
-  if (old != 0) (void)lsm_remove_file(db, LSM_FILE_MANIFEST, old); /* else found on open */
   return LSM_OK;
 }
 
@@ -300,9 +310,9 @@ static void publish_edit(lsm_db *db, lsm_version *next, const lsm_edit *e) {
 ** ended; NULL: a new one has to be made. */
 static lsm_rc open_manifest_end(lsm_db *db) {
   uint64_t pos = atomic_load(&db->seen_manifest), number = lsm_pos_number(pos);
-  bool lost = db->share != NULL && lsm_share_manifest(db->share) == 0;
+  bool remake = db->share != NULL && lsm_share_remake(db->share);
   if (db->manifest != NULL &&
-      (lost || lsm_manifest_is_broken(db->manifest) ||
+      (remake || lsm_manifest_is_broken(db->manifest) ||
        lsm_manifest_number(db->manifest) != number ||
        lsm_manifest_size(db->manifest) != lsm_pos_off(pos))) {
     bool broken = lsm_manifest_is_broken(db->manifest);
@@ -310,7 +320,7 @@ static lsm_rc open_manifest_end(lsm_db *db) {
     db->manifest = NULL;
     if (broken) return LSM_OK;
   }
-  if (db->manifest != NULL || lost || db->manifest_number == 0) return LSM_OK;
+  if (db->manifest != NULL || remake || db->manifest_number == 0) return LSM_OK;
   lsm_rc rc = settle_manifest(db);
   if (rc != LSM_OK) return rc;
   return lsm_manifest_open(db->env, db->dir, number, lsm_pos_off(pos), &db->manifest);
@@ -328,23 +338,27 @@ lsm_rc lsm_db_log_edit(lsm_db *db, lsm_edit *e, bool *unknown) {
     lsm_version_unref(next);
     return rc;
   }
+  uint64_t old = 0;
   if (db->manifest == NULL || lsm_manifest_size(db->manifest) > LSM_MANIFEST_MAX) {
-    rc = replace_manifest(db, next, e);
+    /* From now on, till all know of the new one, CURRENT may name either: if we
+    ** fail, or are killed, whoever is next makes another. */
+    if (db->share != NULL) lsm_share_set_remake(db->share, true);
+    rc = replace_manifest(db, next, e, &old);
     *unknown = rc != LSM_OK;
-    /* CURRENT may name either: whoever is next makes another. */
-    if (*unknown && db->share != NULL) lsm_share_set_manifest(db->share, 0);
   } else {
     uint64_t before = lsm_manifest_size(db->manifest);
     rc = lsm_manifest_append(db->manifest, e);
     if (rc == LSM_OK) LSM_COUNT(db, manifest_bytes, lsm_manifest_size(db->manifest) - before);
     *unknown = rc != LSM_OK && lsm_manifest_is_broken(db->manifest);
-    if (*unknown && db->share != NULL) lsm_share_set_manifest(db->share, 0);
+    if (*unknown && db->share != NULL) lsm_share_set_remake(db->share, true);
   }
   if (rc != LSM_OK) {
     lsm_version_unref(next);
     return rc;
   }
   publish_edit(db, next, e);
+  if (db->share != NULL && lsm_share_remake(db->share)) lsm_share_set_remake(db->share, false);
+  if (old != 0) (void)lsm_remove_file(db, LSM_FILE_MANIFEST, old); /* else found on open */
   return LSM_OK;
 }
 
@@ -599,19 +613,19 @@ static lsm_rc open_manifest(lsm_db *db, dir_scan *s) {
   return LSM_OK;
 }
 
-/* The others have the store: their manifest, as far as they have published it. */
+/* The others have the store: their manifest, as far as they have published it.
+** Whether that is durable they need not know, if none has written yet. */
 static lsm_rc join_manifest(lsm_db *db) {
   lsm_manifest_state st = {0};
   lsm_rc rc = lsm_share_lock(db->share, LSM_SHARE_MANIFEST, MANIFEST_WAIT_US, NULL);
   if (rc == LSM_BUSY) rc = lsm_fail(LSM_BUSY, "%s: another process is changing the store", db->dir);
   if (rc != LSM_OK) return rc;
   uint64_t pos = lsm_share_manifest(db->share);
-  rc = pos != 0 ? lsm_manifest_load(db->env, db->dir, lsm_pos_number(pos), lsm_pos_off(pos),
-                                    lsm_db_note_garbage, db, &st)
-                : lsm_manifest_read(db->env, db->dir, lsm_db_note_garbage, db, &st);
+  rc = lsm_manifest_load(db->env, db->dir, lsm_pos_number(pos), lsm_pos_off(pos),
+                         lsm_db_note_garbage, db, &st);
   lsm_share_unlock(db->share, LSM_SHARE_MANIFEST);
+  if (rc == LSM_NOTFOUND) rc = lsm_corrupt(db->dir, 0, "the manifest that others use is missing");
   if (rc != LSM_OK) return rc;
-  db->settled = true;
   take_state(db, &st);
   return LSM_OK;
 }

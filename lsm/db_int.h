@@ -121,6 +121,7 @@ struct lsm_db {
   _Atomic uint64_t seen_log;      /* share's words as of what we have */
   _Atomic uint64_t seen_manifest;
   _Atomic uint64_t replayed; /* last transaction read from the log in this go */
+  _Atomic uint64_t settle_after; /* not before this time again: lsm_settle_dead() */
 
   /* guarded by manifest_mu */
   lsm_manifest *manifest; /* NULL until the first edit */
@@ -134,7 +135,7 @@ struct lsm_db {
   _Atomic uint64_t last_txid; /* written under the log role */
   _Atomic uint64_t committed; /* last transaction in mem; written under apply_mu */
   bool mem_has_host;     /* mem holds transactions that a host decided */
-  bool commit_owed;      /* a COMMIT of one that was to be durable is not synced */
+  bool commit_owed;      /* see lsm_commit_owed() */
   uint64_t log_number;   /* of the active log; 0: none yet */
   uint32_t log_salt;     /* recovery's: to go on with that log */
   uint64_t log_end;
@@ -150,6 +151,7 @@ struct lsm_db {
   lsm_buf garbage; /* u64 numbers */
   lsm_buf removed; /* u64 pairs: files that our edits removed, and where */
   lsm_buf gens;    /* u64: the living versions' places in the manifest */
+  bool gen_lost;   /* one could not be noted */
   _Atomic uint64_t garbage_count;
 
   lsm_thread *flusher, *compactor;
@@ -202,8 +204,12 @@ lsm_rc lsm_catch_up(lsm_db *db);
 ** there is, what a killed writer left is settled. */
 lsm_rc lsm_writer_enter(lsm_db *db, uint64_t wait_us, const lsm_interrupt *intr);
 void lsm_writer_exit(lsm_db *db);
+/* Does what a killed writer's successor would do, if there was one: what it
+** committed is to be seen though nobody writes. Can fail, for a while. */
+void lsm_settle_dead(lsm_db *db);
 /* Tells the others where the log stands now. REQUIRES: log role. */
 void lsm_publish_log(lsm_db *db);
+void lsm_announce_log(lsm_db *db); /* the same; REQUIRES: catch_mu, too */
 /* Takes one of the locks FLUSH, COMPACT; gives up when closing. */
 lsm_rc lsm_job_lock(lsm_db *db, lsm_share_lock_id id, const lsm_interrupt *intr);
 void lsm_job_unlock(lsm_db *db, lsm_share_lock_id id);
@@ -232,6 +238,12 @@ lsm_rc lsm_make_room(lsm_db *db, size_t bytes, const lsm_interrupt *intr);
 /* Active memtable and log become immutable; fresh ones take over. Waits for
 ** an earlier immutable one. REQUIRES: log role, a log. */
 lsm_rc lsm_rotate(lsm_db *db, const lsm_interrupt *intr);
+/* A host has committed transaction TXID and the log could not be told: before it
+** does anything else the memtable must be on disk. REQUIRES: log role. */
+void lsm_decision_unlogged(lsm_db *db, uint64_t txid);
+/* Is a COMMIT that was to be durable not synced, in whatever process? */
+bool lsm_commit_owed(const lsm_db *db);
+void lsm_set_commit_owed(lsm_db *db, bool owed);
 /* Makes everything in the logs durable. REQUIRES: log role. */
 lsm_rc lsm_log_sync(lsm_db *db);
 /* Most level-0 runs of any keyspace of a version. */

@@ -476,7 +476,6 @@ done:
 
 lsm_rc lsm_manifest_open(lsm_env *env, const char *dir, uint64_t number, uint64_t size,
                          lsm_manifest **out) {
-  uint64_t now = 0;
   *out = NULL;
   lsm_manifest *m = lsm_calloc(sizeof(*m));
   if (m == NULL) return lsm_nomem();
@@ -485,17 +484,22 @@ lsm_rc lsm_manifest_open(lsm_env *env, const char *dir, uint64_t number, uint64_
   m->size = size;
   m->path = lsm_filename_new(dir, LSM_FILE_MANIFEST, number);
   lsm_rc rc = m->path == NULL ? lsm_nomem() : env->open(env, m->path, LSM_OPEN_WRITE, &m->file);
-  if (rc == LSM_OK) rc = m->file->ops->size(m->file, &now);
-  if (rc == LSM_OK && now > size) {
-    rc = m->file->ops->truncate(m->file, size);
-    if (rc == LSM_OK) rc = lsm_file_sync(m->file);
-  }
   if (rc == LSM_OK) {
     *out = m;
   } else {
     lsm_manifest_close(m);
   }
   return rc;
+}
+
+/* What is behind the last record goes: an edit of a process that was killed
+** before it could announce it. */
+static lsm_rc cut_off(lsm_manifest *m) {
+  uint64_t now = 0;
+  lsm_rc rc = m->file->ops->size(m->file, &now);
+  if (rc != LSM_OK || now <= m->size) return rc;
+  rc = m->file->ops->truncate(m->file, m->size);
+  return rc == LSM_OK ? lsm_file_sync(m->file) : rc;
 }
 
 lsm_rc lsm_manifest_append(lsm_manifest *m, const lsm_edit *edit) {
@@ -507,6 +511,7 @@ lsm_rc lsm_manifest_append(lsm_manifest *m, const lsm_edit *edit) {
                     m->path, m->size);
   }
   rc = put_record(&buf, edit, m->number, m->size);
+  if (rc == LSM_OK) rc = cut_off(m);
   if (rc != LSM_OK) goto done;
   rc = lsm_file_write(m->file, m->size, buf.data, buf.size);
   if (rc == LSM_OK) rc = lsm_file_sync(m->file);

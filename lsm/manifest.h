@@ -47,8 +47,7 @@ lsm_rc lsm_manifest_load(lsm_env *env, const char *dir, uint64_t number, uint64_
 lsm_rc lsm_manifest_read_on(lsm_env *env, const char *dir, uint64_t size,
                             lsm_manifest_state *state);
 
-/* Opens manifest NUMBER for appending at SIZE; what is behind it is cut off: an
-** edit that was never published. */
+/* Opens manifest NUMBER for appending at SIZE. */
 lsm_rc lsm_manifest_open(lsm_env *env, const char *dir, uint64_t number, uint64_t size,
                          lsm_manifest **m);
 
@@ -59,7 +58,8 @@ lsm_rc lsm_manifest_open(lsm_env *env, const char *dir, uint64_t number, uint64_
 lsm_rc lsm_manifest_create(lsm_env *env, const char *dir, uint64_t number,
                            const lsm_manifest_state *state, lsm_manifest **m);
 
-/* Appends one edit and syncs. On failure the tail is cut off again; when that
+/* Appends one edit and syncs. What is behind the last record, an edit that was
+** never published, is cut off first. On failure the tail is cut off again; when that
 ** fails too the manifest is broken: make a new one (lsm_manifest_create). */
 lsm_rc lsm_manifest_append(lsm_manifest *m, const lsm_edit *edit);
 bool lsm_manifest_is_broken(const lsm_manifest *m);

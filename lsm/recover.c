@@ -72,7 +72,9 @@ static lsm_rc ask_host(replay *r) {
 /* The waiting PREPARE has no COMMIT after it. */
 static lsm_rc settle_undecided(replay *r, bool last) {
   lsm_db *db = r->db;
-  if (r->published) return LSM_OK; /* its writer took it back */
+  if (r->published) { /* its writer took it back, or could not log the decision */
+    return lsm_share_decided(db->share) == r->txid ? apply_batch(r) : LSM_OK;
+  }
   lsm_rc rc = ask_host(r);
   if (rc != LSM_OK) return rc;
   if (!r->host_known && db->opt.host_txid != NULL) {
@@ -252,6 +254,7 @@ lsm_rc lsm_recover(lsm_db *db, uint64_t manifest_log) {
     rc = settle(&r, true);
   }
   if (rc == LSM_OK) db->committed = db->last_txid; /* all of them are decided */
+  db->commit_owed = db->mem_has_host; /* who knows what its writer had synced */
   /* The last one goes on as the active log; the others are in mem with it. */
   if (rc == LSM_OK && db->old_logs.size >= 8) db->old_logs.size -= 8;
   lsm_buf_fini(&r.pending);

@@ -44,6 +44,10 @@ lsm_rc lsm_log_acquire(lsm_db *db, const lsm_interrupt *intr) {
 }
 
 void lsm_log_release(lsm_db *db) {
+  if (db->share != NULL && db->wal != NULL) {
+    (void)lsm_wal_sync_cut(db->wal); /* else it is broken */
+    if (lsm_wal_is_broken(db->wal)) lsm_share_set_broken(db->share, db->log_number);
+  }
   lsm_publish_log(db);
   if (db->share != NULL) lsm_share_set_dirty(db->share, false);
   lsm_mutex_lock(&db->mu);
@@ -101,6 +105,20 @@ static lsm_rc new_log(lsm_db *db, lsm_wal_prev prev, uint64_t *number, uint32_t 
   return rc;
 }
 
+void lsm_decision_unlogged(lsm_db *db, uint64_t txid) {
+  db->flush_first = true;
+  if (db->share != NULL) lsm_share_set_decided(db->share, txid);
+}
+
+bool lsm_commit_owed(const lsm_db *db) {
+  return db->commit_owed || (db->share != NULL && lsm_share_owed(db->share));
+}
+
+void lsm_set_commit_owed(lsm_db *db, bool owed) {
+  db->commit_owed = owed;
+  if (db->share != NULL && lsm_share_owed(db->share) != owed) lsm_share_set_owed(db->share, owed);
+}
+
 lsm_rc lsm_log_ensure(lsm_db *db) {
   if (db->wal != NULL) return LSM_OK;
   lsm_wal *wal = NULL;
@@ -118,6 +136,11 @@ lsm_rc lsm_log_ensure(lsm_db *db) {
     if (path == NULL) return lsm_nomem();
     rc = lsm_wal_reopen(db->env, path, db->log_number, db->log_salt, db->log_end, &wal);
     lsm_free(path);
+  }
+  if (rc == LSM_OK && db->share != NULL && lsm_share_broken(db->share) == db->log_number) {
+    lsm_wal_break(wal);
+    if (db->log_commit != 0) lsm_decision_unlogged(db, db->log_commit);
+    db->log_commit = 0;
   }
   if (rc == LSM_OK && db->log_commit != 0) {
     rc = lsm_wal_append(wal, LSM_WAL_COMMIT, db->log_commit, NULL, 0);
@@ -141,6 +164,7 @@ static lsm_rc sync_foreign_log(lsm_db *db) {
   uint64_t number = db->imm_log;
   lsm_mutex_unlock(&db->mu);
   if (!need) return LSM_OK;
+  if (lsm_share_broken(db->share) == number) return lsm_wait_flushed(db, NULL);
   lsm_rc rc = lsm_filename(&path, db->dir, LSM_FILE_WAL, number);
   if (rc == LSM_OK) rc = db->env->open(db->env, (const char *)path.data, LSM_OPEN_WRITE, &f);
   if (rc == LSM_OK) rc = lsm_file_sync(f);
@@ -176,7 +200,7 @@ lsm_rc lsm_log_sync(lsm_db *db) {
     rc = lsm_wal_sync(db->wal);
     LSM_COUNT(db, syncs, 1);
   }
-  if (rc == LSM_OK) db->commit_owed = false;
+  if (rc == LSM_OK) lsm_set_commit_owed(db, false);
   return rc;
 }
 
@@ -227,6 +251,7 @@ lsm_rc lsm_rotate(lsm_db *db, const lsm_interrupt *intr) {
     lsm_memtable_unref(mem);
     return rc;
   }
+  lsm_mutex_lock(&db->catch_mu);
   lsm_mutex_lock(&db->apply_mu);
   lsm_mutex_lock(&db->mu);
   db->imm = db->mem;
@@ -243,9 +268,10 @@ lsm_rc lsm_rotate(lsm_db *db, const lsm_interrupt *intr) {
   db->log_salt = salt;
   db->log_end = lsm_wal_end(wal);
   db->imm_foreign = false;
+  lsm_announce_log(db); /* before the flusher can have it flushed, and announce that */
   lsm_mutex_unlock(&db->mu);
   lsm_mutex_unlock(&db->apply_mu);
-  lsm_publish_log(db);
+  lsm_mutex_unlock(&db->catch_mu);
   return lsm_sched_kick(db);
 }
 
@@ -323,6 +349,7 @@ lsm_rc lsm_make_room(lsm_db *db, size_t bytes, const lsm_interrupt *intr) {
   if (rc == LSM_OK && db->flush_first) {
     rc = lsm_wait_flushed(db, intr);
     if (rc == LSM_OK) db->flush_first = false;
+    if (rc == LSM_OK && db->share != NULL) lsm_share_set_decided(db->share, 0);
   }
   if (waiting) {
     LSM_COUNT(db, stalls, 1);

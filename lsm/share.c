@@ -5,7 +5,10 @@
 
 #define OPEN_WAIT_US 10000000u
 #define POLL_MIN_US 50u    /* between tries for a lock; doubles */
-#define POLL_MAX_US 5000u
+#define POLL_MAX_US 800u
+#define TURN_US 4000u      /* for which a process may take WRITER again and again */
+#define WANTED_US 20000u   /* for which a try in vain is believed to go on */
+#define YIELD_US 2000u     /* for which the one whose turn is over stands back */
 #define FIRST_SLOT 16      /* its byte in LOCK */
 
 /* The content of SHM. Atomics of 8 bytes are the same for all processes. */
@@ -15,10 +18,17 @@ typedef struct page {
   _Atomic uint64_t manifest;
   _Atomic uint64_t next_file;
   _Atomic uint64_t dirty;
+  _Atomic uint64_t remake;
+  _Atomic uint64_t broken;
+  _Atomic uint64_t decided;
+  _Atomic uint64_t owed;
+  _Atomic uint64_t turn; /* slot + 1 */
+  _Atomic uint64_t since;
+  _Atomic uint64_t wanted;
   _Atomic uint64_t min[LSM_SHARE_SLOTS];
 } page;
 
-#define MAGIC UINT64_C(0x314d48534d534c) /* "LSMSHM1" */
+#define MAGIC UINT64_C(0x324d48534d534c) /* "LSMSHM2" */
 #define PAGE_SIZE 4096u
 
 struct lsm_share {
@@ -32,13 +42,41 @@ static lsm_rc lock_byte(lsm_share *sh, uint64_t byte, lsm_lock mode) {
   return sh->lock->ops->lock(sh->lock, byte, 1, mode);
 }
 
+/* Locks know no queue: who gives one back and takes it again at once would win
+** for ever against those who poll. So after its turn it waits till another one
+** came by, or nobody did. */
+static void give_way(lsm_share *sh) {
+  lsm_env *env = sh->env;
+  uint64_t me = (uint64_t)sh->slot + 1, now = env->now_us(env), until = now + YIELD_US;
+  if (atomic_load(&sh->p->turn) != me || now < atomic_load(&sh->p->since) + TURN_US ||
+      now > atomic_load(&sh->p->wanted) + WANTED_US) {
+    return;
+  }
+  while (now < until && atomic_load(&sh->p->turn) == me) {
+    env->sleep_us(env, POLL_MIN_US);
+    now = env->now_us(env);
+  }
+  if (now >= until) atomic_store(&sh->p->since, now);
+}
+
+/* WRITER is ours. */
+static void note_turn(lsm_share *sh) {
+  uint64_t me = (uint64_t)sh->slot + 1;
+  if (atomic_load(&sh->p->turn) == me) return;
+  atomic_store(&sh->p->since, sh->env->now_us(sh->env));
+  atomic_store(&sh->p->turn, me);
+}
+
 lsm_rc lsm_share_lock(lsm_share *sh, lsm_share_lock_id id, uint64_t wait_us,
                       const lsm_interrupt *intr) {
   uint64_t start = 0, pause = POLL_MIN_US;
+  if (id == LSM_SHARE_WRITER) give_way(sh);
   for (;;) {
     lsm_rc rc = lock_byte(sh, (uint64_t)id, LSM_LOCK_EXCLUSIVE);
+    if (rc == LSM_OK && id == LSM_SHARE_WRITER) note_turn(sh);
     if (rc != LSM_BUSY) return rc;
     uint64_t now = sh->env->now_us(sh->env);
+    if (id == LSM_SHARE_WRITER) atomic_store(&sh->p->wanted, now);
     if (start == 0) start = now;
     if (now - start >= wait_us) return rc;
     if (intr != NULL && intr->fn != NULL && intr->fn(intr->arg)) {
@@ -47,6 +85,10 @@ lsm_rc lsm_share_lock(lsm_share *sh, lsm_share_lock_id id, uint64_t wait_us,
     sh->env->sleep_us(sh->env, pause);
     if (pause < POLL_MAX_US) pause *= 2;
   }
+}
+
+bool lsm_share_try(lsm_share *sh, lsm_share_lock_id id) {
+  return lock_byte(sh, (uint64_t)id, LSM_LOCK_EXCLUSIVE) == LSM_OK;
 }
 
 void lsm_share_unlock(lsm_share *sh, lsm_share_lock_id id) {
@@ -124,6 +166,14 @@ uint64_t lsm_share_manifest(const lsm_share *sh) { return atomic_load(&sh->p->ma
 void lsm_share_set_manifest(lsm_share *sh, uint64_t pos) { atomic_store(&sh->p->manifest, pos); }
 bool lsm_share_dirty(const lsm_share *sh) { return atomic_load(&sh->p->dirty) != 0; }
 void lsm_share_set_dirty(lsm_share *sh, bool dirty) { atomic_store(&sh->p->dirty, dirty); }
+bool lsm_share_remake(const lsm_share *sh) { return atomic_load(&sh->p->remake) != 0; }
+void lsm_share_set_remake(lsm_share *sh, bool remake) { atomic_store(&sh->p->remake, remake); }
+uint64_t lsm_share_broken(const lsm_share *sh) { return atomic_load(&sh->p->broken); }
+void lsm_share_set_broken(lsm_share *sh, uint64_t log) { atomic_store(&sh->p->broken, log); }
+uint64_t lsm_share_decided(const lsm_share *sh) { return atomic_load(&sh->p->decided); }
+void lsm_share_set_decided(lsm_share *sh, uint64_t txid) { atomic_store(&sh->p->decided, txid); }
+bool lsm_share_owed(const lsm_share *sh) { return atomic_load(&sh->p->owed) != 0; }
+void lsm_share_set_owed(lsm_share *sh, bool owed) { atomic_store(&sh->p->owed, owed); }
 uint64_t lsm_share_new_number(lsm_share *sh) { return atomic_fetch_add(&sh->p->next_file, 1); }
 uint64_t lsm_share_next_number(const lsm_share *sh) { return atomic_load(&sh->p->next_file); }
 

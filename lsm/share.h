@@ -15,10 +15,18 @@
 **
 **   word       set under  says
 **   log        WRITER     number and end of the active log: all committed
-**   manifest   MANIFEST   number and end of the manifest; 0: must be made anew
+**   manifest   MANIFEST   number and end of the manifest
+**   remake     MANIFEST   CURRENT may name another one: nothing is appended to
+**                         this one, the next edit makes a new one
 **   next_file  any        next file number
 **   dirty      WRITER     the log may have more than `log` says
+**   broken     WRITER     number of a log that takes nothing more
+**   decided    WRITER     number of a transaction whose host has committed,
+**                         though its COMMIT could not be logged; 0: none
+**   owed       WRITER     a COMMIT that was to be durable is not synced
 **   min[i]     slot i     oldest manifest position that process i still reads
+**   turn, since, wanted   who had WRITER last, since when; when somebody last
+**                         wanted it in vain: so that nobody starves
 **
 ** A position is number << 36 | offset, so that it is read and written at once
 ** and only rises. (After SQLite's wal-index and LMDB's reader table.)
@@ -55,9 +63,12 @@ lsm_rc lsm_share_attach(lsm_share *sh, bool *alone);
 void lsm_share_opened(lsm_share *sh);
 void lsm_share_close(lsm_share *sh); /* accepts NULL; all locks go */
 
-/* Takes a lock, waiting up to wait_us: LSM_BUSY, LSM_INTERRUPT. */
+/* Takes a lock, waiting up to wait_us: LSM_BUSY, LSM_INTERRUPT. Who had WRITER
+** for a while lets others who wait have it first. */
 lsm_rc lsm_share_lock(lsm_share *sh, lsm_share_lock_id id, uint64_t wait_us,
                       const lsm_interrupt *intr);
+/* The same at once or not at all, and unnoticed by those who give way. */
+bool lsm_share_try(lsm_share *sh, lsm_share_lock_id id);
 void lsm_share_unlock(lsm_share *sh, lsm_share_lock_id id);
 
 uint64_t lsm_share_log(const lsm_share *sh);
@@ -66,6 +77,14 @@ uint64_t lsm_share_manifest(const lsm_share *sh);
 void lsm_share_set_manifest(lsm_share *sh, uint64_t pos);
 bool lsm_share_dirty(const lsm_share *sh);
 void lsm_share_set_dirty(lsm_share *sh, bool dirty);
+bool lsm_share_remake(const lsm_share *sh);
+void lsm_share_set_remake(lsm_share *sh, bool remake);
+uint64_t lsm_share_broken(const lsm_share *sh);
+void lsm_share_set_broken(lsm_share *sh, uint64_t log);
+uint64_t lsm_share_decided(const lsm_share *sh);
+void lsm_share_set_decided(lsm_share *sh, uint64_t txid);
+bool lsm_share_owed(const lsm_share *sh);
+void lsm_share_set_owed(lsm_share *sh, bool owed);
 uint64_t lsm_share_new_number(lsm_share *sh);
 uint64_t lsm_share_next_number(const lsm_share *sh); /* without taking it */
 void lsm_share_raise_number(lsm_share *sh, uint64_t next);

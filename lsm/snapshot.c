@@ -10,6 +10,7 @@ lsm_rc lsm_snapshot_make(lsm_db *db, const lsm_snapshot *base, lsm_memtable *ove
   *snap = NULL;
   lsm_rc rc = base == NULL ? lsm_catch_up(db) : LSM_OK;
   if (rc != LSM_OK) return rc;
+  if (base == NULL) lsm_settle_dead(db);
   lsm_snapshot *s = lsm_calloc(sizeof(*s));
   if (s == NULL) return lsm_nomem();
   atomic_init(&s->refs, 1);

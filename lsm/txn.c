@@ -344,7 +344,7 @@ lsm_rc lsm_txn_prepare(lsm_txn *t, lsm_sync sync, const uint8_t *host,
   }
   /* When the host goes on without a sync of the log, its number may be durable
   ** before the COMMITs that it then no longer stands for. */
-  if (rc == LSM_OK && host != NULL && db->commit_owed && sync != LSM_SYNC_FULL) {
+  if (rc == LSM_OK && host != NULL && lsm_commit_owed(db) && sync != LSM_SYNC_FULL) {
     rc = lsm_log_sync(db);
   }
   if (rc == LSM_OK) rc = log_batch(t, host);
@@ -371,8 +371,10 @@ lsm_rc lsm_txn_prepare(lsm_txn *t, lsm_sync sync, const uint8_t *host,
 static void note_decision(lsm_txn *t) {
   lsm_db *db = t->db;
   db->mem_has_host = true;
-  if (t->sync == LSM_SYNC_FULL) db->commit_owed = true;
-  if (lsm_wal_append(db->wal, LSM_WAL_COMMIT, t->txid, NULL, 0) != LSM_OK) db->flush_first = true;
+  if (t->sync == LSM_SYNC_FULL) lsm_set_commit_owed(db, true);
+  if (lsm_wal_append(db->wal, LSM_WAL_COMMIT, t->txid, NULL, 0) != LSM_OK) {
+    lsm_decision_unlogged(db, t->txid);
+  }
 }
 
 void lsm_txn_commit(lsm_txn *t) {

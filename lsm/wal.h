@@ -61,6 +61,12 @@ lsm_rc lsm_wal_undo(lsm_wal *wal);
 ** failed sync nothing is known of the file: it is broken. */
 lsm_rc lsm_wal_sync(lsm_wal *wal);
 
+/* Makes a shortening durable, if there was one: others may write next, who do
+** not know of it. */
+lsm_rc lsm_wal_sync_cut(lsm_wal *wal);
+
+/* Another process found the file to be broken. */
+void lsm_wal_break(lsm_wal *wal);
 bool lsm_wal_is_broken(const lsm_wal *wal);
 uint64_t lsm_wal_number(const lsm_wal *wal);
 uint64_t lsm_wal_end(const lsm_wal *wal);    /* offset behind the last record */

@@ -310,6 +310,14 @@ lsm_rc lsm_wal_sync(lsm_wal *wal) {
   return rc;
 }
 
+lsm_rc lsm_wal_sync_cut(lsm_wal *wal) {
+  return wal->cut && !wal->broken ? sync_file(wal) : LSM_OK;
+}
+
+void lsm_wal_break(lsm_wal *wal) {
+  wal->broken = true;
+}
+
 bool lsm_wal_is_broken(const lsm_wal *wal) {
   return wal->broken;
 }
