@@ -86,6 +86,7 @@ for binding in ${*:-$all}; do
   f=$(grep -c '^FAILED' "$tmp/$binding.out")
   n=${n:-0}
   [ "$f" -eq 0 ] && { [ $rc -ne 0 ] || [ "$n" -eq 0 ]; } && f=1 && n=$((n + 1))
+  [ "$n" -lt "$f" ] && n=$f
   checks=$((checks + n)) failed=$((failed + f))
   if [ "$f" -gt 0 ]; then
     tail -40 "$tmp/$binding.out"
