@@ -77,3 +77,17 @@ UPDATE h SET rowid = 8 WHERE a = 'b';
 SELECT rowid, b FROM h WHERE a = 'b';
 DELETE FROM h WHERE a = 'a';
 SELECT rowid, a, b FROM h ORDER BY b;
+-- several entries equal the number of an INTEGER column: the order is still the one asked for
+CREATE TABLE q(id INTEGER PRIMARY KEY, a UNIQUE, b, INDEX by_b (b)); -- lsm
+INSERT INTO q VALUES(3, '05', '05'), (1, '5', '5'), (2, 5, 5), (4, '5.0', '5.0'), (0, ' 5', ' 5'), (6, '6', '5'), (5, '50', 5);
+SELECT id, a, typeof(a) FROM q WHERE a = (SELECT i FROM o WHERE i = 5) ORDER BY id;
+SELECT id, a, typeof(a) FROM q WHERE a = (SELECT i FROM o WHERE i = 5) AND id > 1 ORDER BY id DESC;
+SELECT id, b, typeof(b) FROM q WHERE b = (SELECT i FROM o WHERE i = 5) ORDER BY id;
+SELECT id, b, typeof(b) FROM q WHERE b = (SELECT i FROM o WHERE i = 5) ORDER BY id DESC LIMIT 3;
+SELECT id, b FROM q WHERE b = 5 AND id > 2 ORDER BY id;
+SELECT id, a FROM q WHERE a = '5' AND id > 0;
+SELECT id, a FROM q WHERE a = '5' AND id > 1;
+CREATE TABLE q2(k, n, a UNIQUE, PRIMARY KEY(k, n)) WITHOUT ROWID; -- lsm
+INSERT INTO q2 VALUES(3, 1, '05'), (1, 1, '5'), (2, 1, 5), (4, 1, '5.0'), (0, 1, ' 5'), (6, 1, '6');
+SELECT k, a FROM q2 WHERE a = (SELECT i FROM o WHERE i = 5) ORDER BY k;
+SELECT k, a FROM q2 WHERE a = (SELECT i FROM o WHERE i = 5) ORDER BY k DESC, n;
