@@ -120,6 +120,9 @@ SELECT lsm_verify('t');
 SELECT file FROM lsm_files('t');
 .shell f=$(ls @DIR@/damaged-lsm/*.sst) && printf damage 1<>"$f"
 SELECT lsm_verify('t');
+.output /dev/null
+.dbconfig defensive off
+.output stdout
 PRAGMA writable_schema = ON;
 UPDATE sqlite_master SET sql = replace(sql, 'k INTEGER PRIMARY KEY, v', 'k, v, w, PRIMARY KEY (k, v)') WHERE name = 'u';
 PRAGMA writable_schema = OFF;

@@ -1,3 +1,4 @@
+-- needs SQLite 3.38: to learn at planning that a text key is compared with text, not a number
 -- EXPLAIN QUERY PLAN along secondary indexes: which one, what of it, whether rows are looked up.
 CREATE VIRTUAL TABLE e USING lsm(id INTEGER PRIMARY KEY, host TEXT, ts INTEGER, level TEXT COLLATE NOCASE, msg, code INT UNIQUE, UNIQUE(host, ts), INDEX by_level (level, ts DESC), INDEX by_msg (msg));
 CREATE VIRTUAL TABLE w USING lsm(k TEXT, n INT, v, u, PRIMARY KEY(k, n), INDEX by_n (n, k), INDEX by_v (v COLLATE NOCASE), INDEX "odd name" (u));

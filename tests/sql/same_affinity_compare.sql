@@ -1,3 +1,4 @@
+-- needs SQLite 3.38: sqlite3_vtab_in(), for IN with a column of another type
 -- Comparisons whose result depends on affinity: right answers before fast paths.
 CREATE TABLE ti(k INT, v, PRIMARY KEY(k)) WITHOUT ROWID; -- lsm
 CREATE TABLE tt(k TEXT, v, PRIMARY KEY(k)) WITHOUT ROWID; -- lsm

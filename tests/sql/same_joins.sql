@@ -1,3 +1,5 @@
+-- Newer shells start without it; views and triggers may then use no table of a module like this.
+PRAGMA trusted_schema = ON;
 -- Joins of all kinds, subqueries, unions, windows.
 CREATE TABLE person(id INTEGER PRIMARY KEY, name TEXT, city TEXT); -- lsm
 CREATE TABLE visit(city TEXT, day INTEGER, person INTEGER, cost REAL, PRIMARY KEY(city, day, person)) WITHOUT ROWID; -- lsm

@@ -1,3 +1,5 @@
+-- Newer shells start without it; views and triggers may then use no table of a module like this.
+PRAGMA trusted_schema = ON;
 -- Triggers of ordinary tables that write to an lsm table.
 CREATE TABLE o(id INTEGER PRIMARY KEY, v);
 CREATE TABLE log(n INTEGER PRIMARY KEY, what TEXT, id, old, new); -- lsm
