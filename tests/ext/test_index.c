@@ -213,12 +213,50 @@ START_TEST(test_damage) {
 }
 END_TEST
 
+/* Every allocation fails once: LSM_NOMEM, and nothing is lost. */
+START_TEST(test_nomem) {
+  sqlite3 *db = open_judge();
+  lsm_schema *s = random_schema(db, 1);
+  lsm_value v[] = {text("a long enough text to make a buffer grow again"), text("x "), text("c")};
+  lsm_buf key = {0};
+  row_key_of(s, v, 0, &key);
+  for (int n = 0; n < s->nindex; n++) {
+    lsm_rc rc = LSM_NOMEM;
+    for (int fail_at = 1; rc == LSM_NOMEM; fail_at++) {
+      lsm_entry e = {0};
+      lsm_buf back = {0};
+      bool faithful;
+      int left = fail_at;
+      ck_assert_int_lt(fail_at, 100);
+      lsm_set_malloc_hook(count_down, &left);
+      rc = lsm_entry_make(&e, s, &s->index[n], v, NULL, lsm_buf_slice(&key));
+      if (rc == LSM_OK) {
+        rc = lsm_entry_row_key(s, &s->index[n], lsm_buf_slice(&e.key), lsm_buf_slice(&e.value),
+                               &back, &faithful);
+      }
+      lsm_set_malloc_hook(NULL, NULL);
+      if (rc == LSM_OK) {
+        ck_assert(lsm_slice_eq(lsm_buf_slice(&back), lsm_buf_slice(&key)));
+        ck_assert_int_gt(fail_at, 2);
+      }
+      lsm_entry_fini(&e);
+      lsm_buf_fini(&back);
+    }
+    ck_assert_int_eq(rc, LSM_OK);
+  }
+  lsm_buf_fini(&key);
+  lsm_schema_free(s);
+  sqlite3_close(db);
+}
+END_TEST
+
 Suite *index_suite(void) {
   Suite *suite = suite_create("index");
   TCase *tc = tcase_create("entries");
   tcase_add_test(tc, test_golden);
   tcase_add_test(tc, test_random);
   tcase_add_test(tc, test_damage);
+  tcase_add_test(tc, test_nomem);
   suite_add_tcase(suite, tc);
   return suite;
 }
