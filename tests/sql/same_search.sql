@@ -1,3 +1,4 @@
+-- needs SQLite 3.38: sqlite3_vtab_in(), for IN with a column of another type
 -- Searches where equal is not the same: numbers and texts that look like them, collations of
 -- the key that are not the column's, IN lists; and the order of what they find.
 CREATE TABLE t(a, b, PRIMARY KEY(a, b)) WITHOUT ROWID; -- lsm

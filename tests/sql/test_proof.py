@@ -16,6 +16,8 @@ import unittest
 
 EXTENSION = os.environ.get("LSMVTAB", os.path.abspath("./lsmvtab"))
 MODES = ["wal", "delete", "truncate", "persist", "memory"]
+# Before 3.39 only a transaction of one statement is proved; others always move the token.
+PROVES_MANY = sqlite3.sqlite_version_info >= (3, 39)
 
 
 class Base(unittest.TestCase):
@@ -82,6 +84,8 @@ class Proof(Base):
             ["BEGIN", "INSERT INTO t(v) VALUES('a')", "ROLLBACK"],
             ["BEGIN", "INSERT INTO t(v) VALUES('b')", "COMMIT"],
         ]
+        if not PROVES_MANY:
+            cases = [case for case in cases if len(case) == 1]
         for mode in MODES:
             self.open(mode)
             for case in cases:
@@ -118,7 +122,8 @@ class Proof(Base):
                         self.run_all("BEGIN", write, "COMMIT", "BEGIN", write, "COMMIT")
                         self.undo(change)
                         self.run_all("BEGIN", write, "COMMIT", "BEGIN", write, "COMMIT")
-                        self.assertFalse(self.moves("BEGIN", write, "COMMIT"))
+                        if PROVES_MANY:
+                            self.assertFalse(self.moves("BEGIN", write, "COMMIT"))
                         self.assertTrue(self.moves(*case))
 
     def undo(self, change):
