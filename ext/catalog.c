@@ -37,9 +37,9 @@ static int insert_indexes(sqlite3 *db, const char *schema, const char *table, co
 int lsm_catalog_create(sqlite3 *db, const char *schema, const char *table, const lsm_catalog *c,
                        char **err) {
   sqlite3_stmt *stmt = NULL;
-  int rc = exec(db, err,
-                "CREATE TABLE \"%w\".\"%w_lsm\"(name TEXT PRIMARY KEY, value) WITHOUT ROWID",
-                schema, table);
+  int rc =
+      exec(db, err, "CREATE TABLE \"%w\".\"%w_lsm\"(name TEXT PRIMARY KEY, value) WITHOUT ROWID",
+           schema, table);
   if (rc != SQLITE_OK) return rc;
   char *sql = sqlite3_mprintf(
       "INSERT INTO \"%w\".\"%w_lsm\" VALUES('format', %d), ('keyspace', %lld), ('store', ?1)",
@@ -67,7 +67,8 @@ int lsm_catalog_create(sqlite3 *db, const char *schema, const char *table, const
 static int shadow_exists(sqlite3 *db, const char *schema, const char *table, int *exists) {
   sqlite3_stmt *stmt = NULL;
   *exists = 0;
-  const char *master = sqlite3_stricmp(schema, "temp") == 0 ? "sqlite_temp_master" : "sqlite_master";
+  const char *master =
+      sqlite3_stricmp(schema, "temp") == 0 ? "sqlite_temp_master" : "sqlite_master";
   char *sql = sqlite3_mprintf(
       "SELECT 1 FROM \"%w\".%s WHERE type = 'table' AND name = '%q_lsm' COLLATE nocase", schema,
       master, table);
@@ -135,10 +136,10 @@ int lsm_catalog_read(sqlite3 *db, const char *schema, const char *table, lsm_cat
     rc = SQLITE_CORRUPT_VTAB;
     if (err != NULL) {
       sqlite3_free(*err);
-      *err = sqlite3_mprintf(format > CATALOG_FORMAT
-                                 ? "shadow table \"%s_lsm\" is of a newer version"
-                                 : "shadow table \"%s_lsm\" is damaged",
-                             table);
+      *err =
+          sqlite3_mprintf(format > CATALOG_FORMAT ? "shadow table \"%s_lsm\" is of a newer version"
+                                                  : "shadow table \"%s_lsm\" is damaged",
+                          table);
     }
   }
   sqlite3_finalize(stmt);

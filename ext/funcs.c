@@ -98,7 +98,9 @@ static bool outside_transaction(sqlite3_context *ctx, const char *what, const ls
   return false;
 }
 
-static void result_ok(sqlite3_context *ctx) { sqlite3_result_text(ctx, "ok", 2, SQLITE_STATIC); }
+static void result_ok(sqlite3_context *ctx) {
+  sqlite3_result_text(ctx, "ok", 2, SQLITE_STATIC);
+}
 
 /*------------------------------------------------- version, flush, compact */
 
@@ -189,8 +191,8 @@ static lsm_rc check_has_entry(check *c, int i) {
   if (rc != LSM_OK) return rc;
   lsm_slice key = lsm_buf_slice(&c->entry.key);
   rc = lsm_get(c->snap, x->keyspace, key, &c->found);
-  bool same = rc == LSM_OK &&
-              lsm_slice_eq(lsm_buf_slice(&c->found), lsm_buf_slice(&c->entry.value));
+  bool same =
+      rc == LSM_OK && lsm_slice_eq(lsm_buf_slice(&c->found), lsm_buf_slice(&c->entry.value));
   if (rc == LSM_NOTFOUND || (rc == LSM_OK && !same)) {
     name_index(c, i);
     add_bad_key(c->f, c->v, c->what, key, rc == LSM_OK ? "names another row" : "missing");
@@ -327,8 +329,8 @@ static int delete_keys(pinned *p, const lsm_key_range *r) {
   const char *key = s->kind != LSM_KEY_COLUMNS ? "rowid"
                     : s->key_column != NULL    ? s->key_column
                                                : s->column[s->key[0].column].name;
-  char *sql = sqlite3_mprintf("DELETE FROM \"%w\".\"%w\" WHERE \"%w\" = ?1", v->db_schema, v->table,
-                              key);
+  char *sql =
+      sqlite3_mprintf("DELETE FROM \"%w\".\"%w\" WHERE \"%w\" = ?1", v->db_schema, v->table, key);
   sqlite3_stmt *stmt = NULL;
   int rc = sql == NULL ? SQLITE_NOMEM : sqlite3_prepare_v2(p->conn->db, sql, -1, &stmt, NULL);
   if (rc == SQLITE_OK) {
@@ -404,7 +406,8 @@ static void delete_range_func(sqlite3_context *ctx, int argc, sqlite3_value **ar
   pinned p;
   (void)argc;
   if (!arg_table(ctx, "lsm_delete_range", argv[0], &p)) return;
-  bool all = sqlite3_value_type(argv[1]) == SQLITE_NULL && sqlite3_value_type(argv[2]) == SQLITE_NULL;
+  bool all =
+      sqlite3_value_type(argv[1]) == SQLITE_NULL && sqlite3_value_type(argv[2]) == SQLITE_NULL;
   lsm_key_range r = {0};
   int code = SQLITE_OK;
   lsm_rc rc = range_of(p.v->schema, argv[1], argv[2], &r);

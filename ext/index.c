@@ -3,7 +3,9 @@
 
 enum { ENTRY_FOLDED = 0x01 }; /* the only flag: the columns are not as in the row */
 
-static lsm_rc corrupt(const char *what) { return lsm_corrupt("index entry", 0, what); }
+static lsm_rc corrupt(const char *what) {
+  return lsm_corrupt("index entry", 0, what);
+}
 
 void lsm_entry_fini(lsm_entry *e) {
   lsm_buf_fini(&e->key);

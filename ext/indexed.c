@@ -85,7 +85,7 @@ static lsm_rc leave_old_row(lsm_vtab *v, bool moved) {
     rc = lsm_entry_make(old, v->schema, x->def, NULL, &v->old_row, key);
     if (rc != LSM_OK) break;
     bool same_key = lsm_slice_eq(lsm_buf_slice(&old->key), lsm_buf_slice(&new->key));
-    new->same = same_key && lsm_slice_eq(lsm_buf_slice(&old->value), lsm_buf_slice(&new->value));
+    new->same = same_key &&lsm_slice_eq(lsm_buf_slice(&old->value), lsm_buf_slice(&new->value));
     if (!same_key) rc = add_removal(v, x->keyspace, lsm_buf_slice(&old->key));
   }
   return rc;
@@ -160,8 +160,8 @@ static lsm_rc write_all(lsm_vtab *v) {
   for (int i = 0; i < v->nindex && rc == LSM_OK; i++) {
     const lsm_vindex *x = &v->index[i];
     if (x->entry.same) continue;
-    rc = lsm_txn_put(txn, x->keyspace, lsm_buf_slice(&x->entry.key),
-                     lsm_buf_slice(&x->entry.value));
+    rc =
+        lsm_txn_put(txn, x->keyspace, lsm_buf_slice(&x->entry.key), lsm_buf_slice(&x->entry.value));
   }
   if (rc != LSM_OK) return rc;
   return lsm_txn_put(txn, v->keyspace, lsm_buf_slice(&v->new_key), lsm_buf_slice(&v->row));

@@ -214,8 +214,8 @@ static lsm_rc descend_texts(lsm_search *s, int pos, double number) {
   lsm_buf scratch = {0}, text = {0};
   lsm_rc rc = number_like(s, pos, &r);
   if (rc == LSM_OK) {
-    rc = lsm_cursor_open(s->snap, s->path.keyspace, lsm_key_range_lower(&r), lsm_key_range_upper(&r),
-                         &cur);
+    rc = lsm_cursor_open(s->snap, s->path.keyspace, lsm_key_range_lower(&r),
+                         lsm_key_range_upper(&r), &cur);
   }
   if (rc == LSM_OK) rc = lsm_cursor_first(cur);
   while (rc == LSM_OK && lsm_cursor_valid(cur)) {

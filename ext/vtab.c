@@ -85,24 +85,27 @@ static int check_identity(lsm_vtab *v, const lsm_catalog *cat, char **err) {
   lsm_keyspace_options opt;
   if (memcmp(lsm_store_id(db), cat->store_id, LSM_STORE_ID_SIZE) != 0) {
     if (lsm_store_is_memory(v->cs->store)) {
-      *err = sqlite3_mprintf("table %s: its rows are in the memory of another connection", v->table);
+      *err =
+          sqlite3_mprintf("table %s: its rows are in the memory of another connection", v->table);
       return SQLITE_CANTOPEN;
     }
-    *err = sqlite3_mprintf("table %s: the store %s is not the one this database was using", v->table,
-                           lsm_store_path(v->cs->store));
+    *err = sqlite3_mprintf("table %s: the store %s is not the one this database was using",
+                           v->table, lsm_store_path(v->cs->store));
     return SQLITE_CANTOPEN;
   }
   lsm_rc rc = lsm_keyspace_get(db, cat->keyspace, &opt);
   for (int i = 0; i < v->schema->nindex && rc == LSM_OK; i++) {
     if (cat->index[i] == 0) {
-      *err = sqlite3_mprintf("shadow table \"%s_lsm\" is damaged: index %d is missing", v->table, i);
+      *err =
+          sqlite3_mprintf("shadow table \"%s_lsm\" is damaged: index %d is missing", v->table, i);
       return SQLITE_CORRUPT_VTAB;
     }
     rc = lsm_keyspace_get(db, cat->index[i], &opt);
   }
   if (rc != LSM_OK) {
-    *err = sqlite3_mprintf("table %s: the store %s has no data of it: it is older than the database",
-                           v->table, lsm_store_path(v->cs->store));
+    *err =
+        sqlite3_mprintf("table %s: the store %s has no data of it: it is older than the database",
+                        v->table, lsm_store_path(v->cs->store));
     return SQLITE_CORRUPT_VTAB;
   }
   return SQLITE_OK;
@@ -361,7 +364,9 @@ static int vtab_rename(sqlite3_vtab *vtab, const char *name) {
   return SQLITE_OK;
 }
 
-static int vtab_shadow_name(const char *suffix) { return sqlite3_stricmp(suffix, "lsm") == 0; }
+static int vtab_shadow_name(const char *suffix) {
+  return sqlite3_stricmp(suffix, "lsm") == 0;
+}
 
 /*------------------------------------------------------------------- find */
 
@@ -389,7 +394,8 @@ static lsm_vtab *find_anywhere(lsm_conn *c, const char *table) {
   lsm_vtab *v = find_in_schema(c, "temp", table);
   if (v == NULL) v = find_in_schema(c, "main", table);
   sqlite3_stmt *stmt = NULL;
-  if (v == NULL && sqlite3_prepare_v2(c->db, "PRAGMA database_list", -1, &stmt, NULL) == SQLITE_OK) {
+  if (v == NULL &&
+      sqlite3_prepare_v2(c->db, "PRAGMA database_list", -1, &stmt, NULL) == SQLITE_OK) {
     while (v == NULL && sqlite3_step(stmt) == SQLITE_ROW) {
       const char *schema = (const char *)sqlite3_column_text(stmt, 1);
       if (schema != NULL) v = find_in_schema(c, schema, table);

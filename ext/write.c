@@ -3,7 +3,8 @@
 ** SQLite checks nothing for a virtual table: affinity, NOT NULL, defaults, the
 ** key's uniqueness and conflict clauses are all kept here, with the codes and
 ** messages ordinary tables give. INSERT OR REPLACE is a blind put: what was
-** there is not read. (Tables with indexes must know: indexed.c.) One call changes all or nothing. */
+** there is not read. (Tables with indexes must know: indexed.c.) One call changes all or nothing.
+ */
 #include "rowenc.h"
 #include "vtab.h"
 
@@ -33,9 +34,9 @@ static int unique_failed(const write_op *w, const lsm_index *x) {
   const lsm_schema *s = w->s;
   const lsm_key_part *part = x != NULL ? x->part : s->key;
   int npart = x != NULL ? x->npart : s->nkey;
-  int code = x != NULL                          ? SQLITE_CONSTRAINT_UNIQUE
+  int code = x != NULL                         ? SQLITE_CONSTRAINT_UNIQUE
              : s->kind == LSM_KEY_ROWID_HIDDEN ? SQLITE_CONSTRAINT_ROWID
-                                                : SQLITE_CONSTRAINT_PRIMARYKEY;
+                                               : SQLITE_CONSTRAINT_PRIMARYKEY;
   sqlite3_str *str = sqlite3_str_new(w->v->conn->db);
   sqlite3_str_appendall(str, "UNIQUE constraint failed: ");
   if (npart == 0) {

@@ -50,9 +50,9 @@ static void check_entry(const lsm_schema *s, int index, const lsm_value *v, int6
   ck_assert_str_eq(got, key_hex);
   hex_of(&e.value, got);
   ck_assert_str_eq(got, value_hex);
-  ck_assert_int_eq(lsm_entry_row_key(s, x, lsm_buf_slice(&e.key), lsm_buf_slice(&e.value), &back,
-                                     &faithful),
-                   LSM_OK);
+  ck_assert_int_eq(
+      lsm_entry_row_key(s, x, lsm_buf_slice(&e.key), lsm_buf_slice(&e.value), &back, &faithful),
+      LSM_OK);
   ck_assert(lsm_slice_eq(lsm_buf_slice(&back), lsm_buf_slice(&key)));
   lsm_entry_fini(&e);
   lsm_buf_fini(&key);
@@ -64,21 +64,43 @@ START_TEST(test_golden) {
   lsm_schema *s = PARSE(db, "a", "b", "UNIQUE(a)", "INDEX i(b COLLATE NOCASE)");
   lsm_value v[] = {lsm_value_int(1), text("x")};
   check_entry(s, 0, v, 5, "15BFF0000000000000", "008000000000000005");
-  check_entry(s, 1, v, 5, "257800" "15C014000000000000", "");
+  check_entry(s, 1, v, 5,
+              "257800"
+              "15C014000000000000",
+              "");
   v[0] = lsm_value_null(); /* UNIQUE, but NULL equals nothing */
   v[1] = text("X");        /* folded */
-  check_entry(s, 0, v, 5, "05" "15C014000000000000", "");
-  check_entry(s, 1, v, 5, "257800" "15C014000000000000", "01");
+  check_entry(s, 0, v, 5,
+              "05"
+              "15C014000000000000",
+              "");
+  check_entry(s, 1, v, 5,
+              "257800"
+              "15C014000000000000",
+              "01");
   v[0] = lsm_value_real(1.0); /* not what comes back: 1 */
   check_entry(s, 0, v, 5, "15BFF0000000000000", "018000000000000005");
   /* a rowid whose own key begins with FF, after text: no FF follows the end */
-  check_entry(s, 1, v, INT64_MAX, "257800" "15C3DFFFFFFFFFFFFF03FF", "01");
+  check_entry(s, 1, v, INT64_MAX,
+              "257800"
+              "15C3DFFFFFFFFFFFFF03FF",
+              "01");
   lsm_schema_free(s);
 
-  s = PARSE(db, "k TEXT", "n INT", "v", "PRIMARY KEY(k, n DESC)", "UNIQUE(v, n)", "INDEX i(v DESC)");
+  s = PARSE(db, "k TEXT", "n INT", "v", "PRIMARY KEY(k, n DESC)", "UNIQUE(v, n)",
+            "INDEX i(v DESC)");
   lsm_value w[] = {text("a"), lsm_value_int(1), text("z")};
-  check_entry(s, 0, w, 0, "257A00" "15BFF0000000000000", "00" "256100" "EA400FFFFFFFFFFFFF");
-  check_entry(s, 1, w, 0, "DA85FFFF" "256100" "EA400FFFFFFFFFFFFF", "");
+  check_entry(s, 0, w, 0,
+              "257A00"
+              "15BFF0000000000000",
+              "00"
+              "256100"
+              "EA400FFFFFFFFFFFFF");
+  check_entry(s, 1, w, 0,
+              "DA85FFFF"
+              "256100"
+              "EA400FFFFFFFFFFFFF",
+              "");
   lsm_schema_free(s);
   sqlite3_close(db);
 }
@@ -89,7 +111,8 @@ END_TEST
 static lsm_schema *random_schema(sqlite3 *db, unsigned i) {
   switch (i) {
     case 0:
-      return PARSE(db, "a", "b TEXT COLLATE NOCASE", "c REAL", "UNIQUE(a, b)", "INDEX i(c, a DESC)");
+      return PARSE(db, "a", "b TEXT COLLATE NOCASE", "c REAL", "UNIQUE(a, b)",
+                   "INDEX i(c, a DESC)");
     case 1:
       return PARSE(db, "a", "b COLLATE RTRIM", "c", "PRIMARY KEY(a DESC, b)", "UNIQUE(c)",
                    "INDEX i(b DESC, c)");
@@ -114,9 +137,9 @@ static void check_both_ways(const lsm_schema *s, const lsm_index *x, const lsm_v
   ck_assert_int_eq(lsm_entry_make(&again, s, x, NULL, &row, lsm_buf_slice(&key)), LSM_OK);
   ck_assert(lsm_slice_eq(lsm_buf_slice(&e.key), lsm_buf_slice(&again.key)));
   ck_assert(lsm_slice_eq(lsm_buf_slice(&e.value), lsm_buf_slice(&again.value)));
-  ck_assert_int_eq(lsm_entry_row_key(s, x, lsm_buf_slice(&e.key), lsm_buf_slice(&e.value), &back,
-                                     &faithful),
-                   LSM_OK);
+  ck_assert_int_eq(
+      lsm_entry_row_key(s, x, lsm_buf_slice(&e.key), lsm_buf_slice(&e.value), &back, &faithful),
+      LSM_OK);
   ck_assert(lsm_slice_eq(lsm_buf_slice(&key), lsm_buf_slice(&back)));
   ck_assert_int_eq(lsm_row_init(&entry, x->entry), LSM_OK);
   lsm_row_point(&entry, lsm_buf_slice(&e.key), lsm_entry_no_codes());
@@ -169,8 +192,8 @@ static void try_entry(const lsm_schema *s, const lsm_index *x, const uint8_t *ke
   uint8_t *k = malloc(nkey + 1), *v = malloc(nvalue + 1); /* exact, for the sanitizers */
   memcpy(k, key, nkey);
   if (nvalue > 0) memcpy(v, value, nvalue);
-  lsm_rc rc = lsm_entry_row_key(s, x, lsm_slice_of(k, nkey), lsm_slice_of(v, nvalue), &back,
-                                &faithful);
+  lsm_rc rc =
+      lsm_entry_row_key(s, x, lsm_slice_of(k, nkey), lsm_slice_of(v, nvalue), &back, &faithful);
   ck_assert(rc == LSM_OK || rc == LSM_CORRUPT);
   free(k);
   free(v);
@@ -200,9 +223,9 @@ START_TEST(test_damage) {
       lsm_buf back = {0};
       bool faithful;
       const uint8_t flag[] = {0x80};
-      ck_assert_int_eq(lsm_entry_row_key(s, x, lsm_buf_slice(&e.key), lsm_slice_of(flag, 1), &back,
-                                         &faithful),
-                       LSM_CORRUPT);
+      ck_assert_int_eq(
+          lsm_entry_row_key(s, x, lsm_buf_slice(&e.key), lsm_slice_of(flag, 1), &back, &faithful),
+          LSM_CORRUPT);
       lsm_buf_fini(&back);
       lsm_entry_fini(&e);
       lsm_buf_fini(&key);
