@@ -9,9 +9,14 @@
 **            write, which needs it to be the present state still. */
 #include "conn.h"
 
+#include <stdatomic.h>
+
 #include "base.h"
 #include "err.h"
 #include "token.h"
+
+/* Of all stores: with one, nobody needs the state from before a commit. */
+static _Atomic int nconns;
 
 /*------------------------------------------------------------- connection */
 
@@ -21,6 +26,7 @@ int lsm_conn_new(sqlite3 *db, lsm_conn **out) {
   if (c == NULL) return SQLITE_NOMEM;
   memset(c, 0, sizeof(*c));
   c->db = db;
+  atomic_fetch_add(&nconns, 1);
   return SQLITE_OK;
 }
 
@@ -47,6 +53,7 @@ static void maybe_free_share(lsm_conn_store *cs, bool closing) {
 void lsm_conn_free(void *arg) {
   lsm_conn *c = arg;
   if (c == NULL) return;
+  atomic_fetch_sub(&nconns, 1);
   lsm_conn_end_drops(c, false);
   lsm_marker_forget(c);
   while (c->stores != NULL) {
@@ -121,14 +128,84 @@ static void keep_snapshots(lsm_conn_store *cs) {
   c->reading = lsm_marker_join(c) == SQLITE_OK;
 }
 
-lsm_rc lsm_conn_snapshot(lsm_conn_store *cs, lsm_snapshot **snap) {
+/* A failure to read the token, as the thread's message. */
+static lsm_rc token_unread(lsm_conn_store *cs, int code) {
+  switch (code & 0xff) {
+    case SQLITE_NOMEM: return lsm_nomem();
+    case SQLITE_INTERRUPT: return lsm_fail(LSM_INTERRUPT, "interrupted");
+    default:
+      return lsm_fail((code & 0xff) == SQLITE_BUSY ? LSM_BUSY : LSM_MISUSE,
+                      "%s: cannot read the transaction's number: %s", lsm_store_path(cs->store),
+                      sqlite3_errmsg(cs->conn->db));
+  }
+}
+
+/* The store cannot say whether its present state is the one that belongs to number
+** TXID. It is if the database has no later number: with a rollback journal, since
+** we are reading, it cannot have; else another connection can see. */
+static lsm_rc present_if_newest(lsm_conn_store *cs, uint64_t txid, lsm_snapshot **snap) {
+  sqlite3 *db = cs->conn->db;
+  lsm_db *store = lsm_store_db(cs->store);
+  uint64_t newest = 0;
+  bool known = false;
+  lsm_rc rc = lsm_snapshot_acquire(store, snap);
+  if (rc != LSM_OK) return rc;
+  const char *file = sqlite3_db_filename(db, cs->token.schema);
+  if (lsm_proof_journal_is_wal(db, cs->token.schema) && file != NULL && file[0] != 0) {
+    rc = lsm_token_peek(file, cs->token.host, &newest, &known);
+    if (rc == LSM_OK && known && newest != txid) {
+      rc = lsm_fail(LSM_STALE, "%s: the state that this transaction reads is no longer kept",
+                    lsm_store_path(cs->store));
+    }
+  }
+  if (rc == LSM_OK) rc = lsm_host_confirm(store, cs->token.host, *snap);
+  if (rc != LSM_OK) {
+    lsm_snapshot_release(*snap);
+    *snap = NULL;
+  }
+  return rc;
+}
+
+#define AGREE_MS 100 /* at least: a commit that is under way takes microseconds */
+
+/* The snapshot that belongs to what the connection sees of the database. While
+** no transaction has changed both, every one does; but the connection may look
+** at the database since before the store was opened. */
+static lsm_rc acquire(lsm_conn_store *cs, const char *schema, lsm_snapshot **snap) {
+  lsm_db *db = lsm_store_db(cs->store);
+  uint64_t txid = 0;
+  lsm_rc rc;
+  if (lsm_store_is_memory(cs->store)) return lsm_snapshot_acquire(db, snap);
+  if (cs->agreed && !lsm_has_hosts(db)) {
+    rc = lsm_snapshot_acquire(db, snap);
+    if (rc != LSM_OK || !lsm_has_hosts(db)) return rc;
+    lsm_snapshot_release(*snap);
+    *snap = NULL;
+  }
+  int code = lsm_token_find(cs, schema);
+  if (code == SQLITE_NOTFOUND) return lsm_snapshot_acquire(db, snap); /* nor can it commit both */
+  if (code == SQLITE_OK) code = lsm_token_read(cs, &txid);
+  if (code != SQLITE_OK) return token_unread(cs, code);
+  lsm_interrupt intr = lsm_conn_interrupt(cs->conn);
+  rc = lsm_snapshot_acquire_at(db, cs->token.host, txid, 0, &intr, snap);
+  if (rc == LSM_BUSY) {
+    int64_t ms = lsm_conn_pragma(cs->conn, "main", "busy_timeout", 0);
+    rc = lsm_snapshot_acquire_at(db, cs->token.host, txid, ms < AGREE_MS ? AGREE_MS : ms, &intr,
+                                 snap);
+  }
+  if (rc == LSM_STALE) rc = present_if_newest(cs, txid, snap);
+  if (rc == LSM_OK) cs->agreed = true;
+  return rc;
+}
+
+lsm_rc lsm_conn_snapshot(lsm_conn_store *cs, const char *schema, lsm_snapshot **snap) {
   uint64_t now = cs->txn != NULL ? cs->txn_changes : 0;
   lsm_rc rc = LSM_OK;
   *snap = NULL;
   if (cs->snap != NULL && cs->snap_changes != now) drop_snapshot(cs);
   if (cs->snap == NULL) {
     rc = cs->txn != NULL ? lsm_txn_snapshot(cs->txn, &cs->snap)
-                         : lsm_snapshot_acquire(lsm_store_db(cs->store), &cs->snap);
+                         : acquire(cs, schema, &cs->snap);
     cs->snap_changes = now;
   }
   if (rc == LSM_OK && now == 0) keep_snapshots(cs);
@@ -212,6 +289,7 @@ static int prepare_with_token(lsm_conn_store *cs, const char *schema, lsm_sync s
   if (sync == LSM_SYNC_NORMAL) sync = LSM_SYNC_FULL;
   lsm_rc rc = lsm_txn_prepare(cs->txn, sync, cs->token.host, &intr);
   if (rc != LSM_OK) return lsm_sqlite_code(rc);
+  if (atomic_load(&nconns) > 1) lsm_txn_keep_base(cs->txn);
   uint64_t txid = lsm_txn_id(cs->txn);
   if (cs->token_txid == txid) return SQLITE_OK;
   code = lsm_token_write(cs, txid);

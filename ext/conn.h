@@ -43,6 +43,7 @@ struct lsm_conn {
   struct lsm_vtab *vtabs; /* the connected tables */
   lsm_history history;    /* of its transactions */
   sqlite3_stmt *marker;   /* the statement by which it joins */
+  bool marker_made;       /* its table; it may vanish all the same (PRAGMA temp_store) */
   bool reading; /* in a transaction that keeps its snapshots; the marker is part of it */
 };
 
@@ -58,6 +59,7 @@ struct lsm_conn_store {
   unsigned sync_options;  /* bit lsm_sync_option: asked for by a table in txn */
   lsm_proof proof;        /* has txn's host transaction changed anything else? */
   lsm_token token;
+  bool agreed;            /* a snapshot has been compared with the host's */
   uint64_t token_txid;    /* what the open host transaction has written to it */
   lsm_snapshot *snap;     /* what cursors read, while one is open, or to the end */
   uint64_t snap_changes;  /* txn_changes when snap was taken; 0: without txn */
@@ -86,8 +88,9 @@ lsm_rc lsm_conn_rollback_to(lsm_conn_store *cs, int n);
 
 /* A snapshot for a cursor that starts now: of the write transaction, or the one
 ** that the explicit transaction read first, or the one that all open cursors
-** share. The caller gets a reference. */
-lsm_rc lsm_conn_snapshot(lsm_conn_store *cs, lsm_snapshot **snap);
+** share. It agrees with what the connection sees of the database that has SCHEMA:
+** waits for a transaction that is there already. The caller gets a reference. */
+lsm_rc lsm_conn_snapshot(lsm_conn_store *cs, const char *schema, lsm_snapshot **snap);
 void lsm_conn_cursor_opened(lsm_conn_store *cs);
 void lsm_conn_cursor_closed(lsm_conn_store *cs);
 
@@ -123,5 +126,8 @@ void lsm_conn_end_drops(lsm_conn *conn, bool committed);
 int lsm_marker_register(sqlite3 *db, lsm_conn *conn);
 int lsm_marker_join(lsm_conn *conn);
 void lsm_marker_forget(lsm_conn *conn);
+/* Makes its table if this is a good time: no transaction that a rollback of would
+** take it back, and the schema is loaded. Else join() does it. */
+void lsm_marker_make(lsm_conn *conn);
 
 #endif

@@ -236,7 +236,7 @@ int lsm_vtab_filter(sqlite3_vtab_cursor *cur, int idx_num, const char *idx_str, 
   lsm_vtab *v = table_of(c);
   if (v->range_delete != NULL && c->cs->txn != NULL) return lsm_vtab_delete_range(v);
   lsm_path path = lsm_plan_path(v, p.index);
-  lsm_rc rc = lsm_conn_snapshot(c->cs, &c->snap);
+  lsm_rc rc = lsm_conn_snapshot(c->cs, v->db_schema, &c->snap);
   if (rc == LSM_OK) rc = prepare_entry(c, path.x);
   if (rc == LSM_OK) rc = lsm_search_build(&c->search, &path, &p, argv, c->snap);
   c->left = rc == LSM_OK ? c->search.nranges : 0;

@@ -284,7 +284,7 @@ static lsm_rc verify_table(pinned *p, findings *f) {
   lsm_rc rc = lsm_verify(lsm_store_db(cs->store), &intr, add_finding, f, &n);
   if (rc != LSM_OK) return rc;
   lsm_conn_cursor_opened(cs);
-  rc = lsm_conn_snapshot(cs, &snap);
+  rc = lsm_conn_snapshot(cs, p->v->db_schema, &snap);
   if (rc == LSM_OK) rc = check_rows(p->v, snap, &intr, f);
   lsm_snapshot_release(snap);
   lsm_conn_cursor_closed(cs);

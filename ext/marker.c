@@ -130,11 +130,11 @@ static int make_table(lsm_conn *c) {
 }
 
 int lsm_marker_register(sqlite3 *db, lsm_conn *conn) {
-  int rc = sqlite3_create_module_v2(db, "lsm_marker", &marker_module, conn, NULL);
-  /* Made now it is there after every rollback. It may be refused, and it may
-  ** vanish (PRAGMA temp_store). */
-  if (rc == SQLITE_OK && sqlite3_get_autocommit(db)) (void)make_table(conn);
-  return rc;
+  return sqlite3_create_module_v2(db, "lsm_marker", &marker_module, conn, NULL);
+}
+
+void lsm_marker_make(lsm_conn *c) {
+  if (!c->marker_made && sqlite3_get_autocommit(c->db)) c->marker_made = make_table(c) == SQLITE_OK;
 }
 
 static int delete_nothing(lsm_conn *c) {

@@ -134,6 +134,10 @@ static bool journal_mode_is(sqlite3 *db, const char *schema, const char *list) {
   return is;
 }
 
+bool lsm_proof_journal_is_wal(sqlite3 *db, const char *schema) {
+  return journal_mode_is(db, schema, "wal");
+}
+
 /* Is the host in a rollback mode with its journal untouched? */
 static bool journal_is_closed(sqlite3 *db, const char *schema) {
   sqlite3_file *journal = NULL;

@@ -73,6 +73,7 @@ void lsm_proof_begin(lsm_proof *p, sqlite3 *db, const sqlite3_vtab *vtab);
 /* The transaction is, or has become, more than one table's statement. */
 void lsm_proof_spoil(lsm_proof *p);
 void lsm_proof_begin_unseen(lsm_proof *p, sqlite3 *db); /* no xBegin came */
+bool lsm_proof_journal_is_wal(sqlite3 *db, const char *schema);
 /* At xSync. schema: the tables' own. May fill in h->next. */
 bool lsm_proof_holds(const lsm_proof *p, lsm_history *h, sqlite3 *db, const char *schema);
 

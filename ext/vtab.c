@@ -228,6 +228,7 @@ static int refuse_unsupported(const lsm_schema *s, char **err) {
 static int new_vtab(sqlite3 *db, lsm_conn *conn, int argc, const char *const *argv, lsm_vtab **out,
                     char **err) {
   *out = NULL;
+  lsm_marker_make(conn);
   lsm_vtab *v = sqlite3_malloc(sizeof(*v));
   if (v == NULL) return SQLITE_NOMEM;
   memset(v, 0, sizeof(*v));

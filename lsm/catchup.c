@@ -138,6 +138,7 @@ static void install(lsm_db *db, news *n) {
     db->next_keyspace = n->st.next_keyspace;
     db->flushed_txid = n->st.last_txid;
     if (db->last_txid < n->st.last_txid) db->last_txid = n->st.last_txid;
+    if (n->st.last_txid > atomic_load(&db->committed)) db->unseen = n->st.last_txid;
     lsm_db_raise_committed(db, n->st.last_txid);
     lsm_swap_version(db, n->st.version, n->oldest, n->manifest, &left);
     n->st.version = NULL;
@@ -179,9 +180,13 @@ lsm_rc lsm_catch_up(lsm_db *db) {
           atomic_load_explicit(&db->seen_manifest, memory_order_acquire)) {
     return LSM_OK;
   }
+  lsm_snapshot *before = NULL;
+  bool new_files = false;
   lsm_rc rc = LSM_OK;
   lsm_mutex_lock(&db->catch_mu);
-  for (int tries = 0; tries < RELOADS; tries++) {
+  /* Readers of an older state of a host may ask for what was before the news. */
+  if (lsm_has_hosts(db)) rc = lsm_snapshot_known(db, &before);
+  for (int tries = 0; tries < RELOADS && (rc == LSM_OK || tries > 0); tries++) {
     news n;
     memset(&n, 0, sizeof(n));
     db->replayed = 0;
@@ -190,6 +195,7 @@ lsm_rc lsm_catch_up(lsm_db *db) {
     rc = read_manifest(db, &n);
     if (rc == LSM_OK && n.log != atomic_load(&db->seen_log)) rc = read_logs(db, &n);
     if (rc == LSM_OK) {
+      new_files = n.st.version != NULL;
       install(db, &n);
       atomic_store(&db->seen_log, n.log);
       if (n.manifest != 0) atomic_store(&db->seen_manifest, n.manifest);
@@ -197,7 +203,11 @@ lsm_rc lsm_catch_up(lsm_db *db) {
     news_fini(&n);
     if (rc != LSM_NOTFOUND) break;
   }
+  if (rc == LSM_OK && before != NULL) lsm_hosts_before(db, before);
   lsm_mutex_unlock(&db->catch_mu);
+  lsm_snapshot_release(before);
+  lsm_hosts_sweep(db);
+  if (new_files) lsm_hosts_forget(db);
   lsm_db_purge(db);
   if (rc == LSM_NOTFOUND) rc = lsm_corrupt(db->dir, 0, "files that others write are missing");
   return rc;

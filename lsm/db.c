@@ -303,6 +303,7 @@ static void publish_edit(lsm_db *db, lsm_version *next, const lsm_edit *e) {
   atomic_store(&db->seen_manifest, pos);
   lsm_mutex_unlock(&db->catch_mu);
   lsm_left_free(&left);
+  lsm_hosts_forget(db);
   lsm_db_purge(db);
 }
 
@@ -592,7 +593,7 @@ static void take_state(lsm_db *db, const lsm_manifest_state *st) {
   db->manifest_number = st->number;
   db->next_keyspace = st->next_keyspace;
   db->flushed_txid = st->last_txid;
-  db->last_txid = db->committed = st->last_txid;
+  db->last_txid = db->committed = db->unseen = st->last_txid;
   db->log = st->log;
   uint64_t pos = lsm_pos(st->number, st->size);
   atomic_store(&db->seen_manifest, pos);
@@ -690,6 +691,7 @@ static void free_db(lsm_db *db) {
   lsm_buf_fini(&db->removed);
   lsm_share_close(db->share); /* after the last version is gone */
   lsm_buf_fini(&db->gens);
+  lsm_hosts_free(db);
   lsm_cond_fini(&db->cv);
   lsm_mutex_fini(&db->garbage_mu);
   lsm_mutex_fini(&db->mu);
@@ -772,6 +774,7 @@ static lsm_rc close_log(lsm_db *db) {
 lsm_rc lsm_close(lsm_db *db) {
   if (db == NULL) return LSM_OK;
   lsm_rc rc = LSM_OK;
+  lsm_hosts_forget(db);
   /* While another process writes, the log is its to close. */
   bool writer = !db->opt.read_only && lsm_writer_enter(db, 0, NULL) == LSM_OK;
   /* Spares the next open the replay; the log has it all, if it is not broken. */

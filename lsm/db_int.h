@@ -6,6 +6,7 @@
 **   txn.c      transactions up to the log and the memtable
 **   room.c     rotation, slow-down, stall
 **   snapshot.c snapshots and point reads
+**   hosts.c    snapshots that agree with a host's
 **   cursor.c   scans
 **   output.c   SSTables of a flush or compaction, cut and clipped
 **   flush.c    memtable to level 0
@@ -65,6 +66,8 @@ typedef struct lsm_job_error {
   char msg[512];
 } lsm_job_error;
 
+typedef struct lsm_host lsm_host;
+
 struct lsm_db {
   /* constant after open */
   lsm_env *env;
@@ -116,6 +119,11 @@ struct lsm_db {
   uint64_t log;      /* oldest log that is needed */
   lsm_job_error flush_error;   /* why the last flush failed, or LSM_OK */
   lsm_job_error compact_error; /* the same of compaction */
+
+  lsm_host *hosts;   /* those that have taken part in transactions */
+  uint64_t unseen;   /* transactions up to this one came here in tables: whose are they? */
+  _Atomic bool any_host;
+  _Atomic uint64_t ahead; /* a host's number that the log has lost */
 
   /* guarded by catch_mu */
   _Atomic uint64_t seen_log;      /* share's words as of what we have */
@@ -268,8 +276,39 @@ struct lsm_snapshot {
 /* overlay may be NULL. Of base (may be NULL: the current state). */
 lsm_rc lsm_snapshot_make(lsm_db *db, const lsm_snapshot *base, lsm_memtable *overlay,
                          lsm_snapshot **snap);
+/* The same in two steps: fill gives it the current state, as this process knows
+** it. REQUIRES: apply_mu, mu. */
+lsm_rc lsm_snapshot_alloc(lsm_db *db, lsm_snapshot **snap);
+void lsm_snapshot_fill(lsm_snapshot *snap);
+/* The current state as this process knows it. */
+lsm_rc lsm_snapshot_known(lsm_db *db, lsm_snapshot **snap);
 /* Looks an internal key up in views and files. */
 lsm_rc lsm_snapshot_get(lsm_snapshot *snap, lsm_slice key, lsm_buf *value);
+
+/*--------------------------------------------------------- hosts.c */
+
+#define LSM_HOST_KEPT 8 /* transactions of a host that are listed */
+
+/* Makes the host known, so that noting its transactions cannot fail. */
+lsm_rc lsm_host_enter(lsm_db *db, const uint8_t *id);
+/* Tells all processes, before the first transaction with a host can commit. */
+void lsm_host_announce(lsm_db *db);
+/* A transaction with the host gets into the state; before: the snapshot from
+** before it, taken over, or NULL. lsm_hosts_sweep() must follow, without locks.
+** REQUIRES: entered; apply_mu, or the state not installed yet. */
+void lsm_host_note(lsm_db *db, const uint8_t *id, uint64_t txid, lsm_snapshot *before);
+/* BEFORE is from before what was just noted. */
+void lsm_hosts_before(lsm_db *db, lsm_snapshot *before);
+void lsm_hosts_sweep(lsm_db *db);
+/* Lets go of all kept snapshots, which hold files. No locks but manifest_mu. */
+void lsm_hosts_forget(lsm_db *db);
+void lsm_hosts_free(lsm_db *db);
+
+/*----------------------------------------------------------- txn.c */
+
+/* Becomes the writer for a moment, without waiting: then no transaction is
+** under way, and what a killed writer left is settled. LSM_BUSY. */
+lsm_rc lsm_writer_look(lsm_db *db);
 
 /*-------------------------------------------------------- output.c */
 

@@ -158,6 +158,21 @@ lsm_rc lsm_keyspace_drop(lsm_db *db, uint32_t id);
 ** files, no locks; release it soon. Costs no I/O. */
 lsm_rc lsm_snapshot_acquire(lsm_db *db, lsm_snapshot **snap);
 
+/* The state that agrees with a host's: without its transactions above TXID, the
+** number that the host keeps in the state its reader sees, and with TXID itself,
+** which may be on its way still: waits up to BUSY_MS, asking INTR, then LSM_BUSY.
+** LSM_STALE: that state is not kept, or it is not known whether the present
+** one is it. */
+lsm_rc lsm_snapshot_acquire_at(lsm_db *db, const uint8_t *host, uint64_t txid, int64_t busy_ms,
+                               const lsm_interrupt *intr, lsm_snapshot **snap);
+/* Has any transaction with a host been prepared since the store was opened by the
+** first of its processes? If not, after a snapshot was acquired, it agrees with
+** what any host's reader saw before that. */
+bool lsm_has_hosts(const lsm_db *db);
+/* The host had no transaction above the number its reader asked for when SNAP was
+** taken: so the reader found out. */
+lsm_rc lsm_host_confirm(lsm_db *db, const uint8_t *host, const lsm_snapshot *snap);
+
 /* The number of the last transaction it shows; and of the last that this process
 ** knows to be committed. */
 uint64_t lsm_snapshot_txid(const lsm_snapshot *snap);
@@ -252,6 +267,10 @@ bool lsm_txn_is_empty(const lsm_txn *txn);
 lsm_rc lsm_txn_prepare(lsm_txn *txn, lsm_sync sync, const uint8_t *host,
                        const lsm_interrupt *intr);
 bool lsm_txn_is_prepared(const lsm_txn *txn);
+
+/* Keeps the state from before the transaction for a while after its commit, for
+** lsm_snapshot_acquire_at(). The merge copies tree nodes then. */
+void lsm_txn_keep_base(lsm_txn *txn);
 
 /* The number this transaction has in the log, from prepare on; 0 before. */
 uint64_t lsm_txn_id(const lsm_txn *txn);

@@ -53,6 +53,11 @@ static lsm_rc apply_batch(replay *r) {
   }
   if (r->txid > r->db->last_txid) r->db->last_txid = r->txid;
   r->db->replayed = r->txid;
+  if (r->type == LSM_WAL_PREPARE) {
+    lsm_rc rc = lsm_host_enter(r->db, r->pending.data);
+    if (rc != LSM_OK) return rc;
+    lsm_host_note(r->db, r->pending.data, r->txid, NULL);
+  }
   return LSM_OK;
 }
 
@@ -253,7 +258,7 @@ lsm_rc lsm_recover(lsm_db *db, uint64_t manifest_log) {
     r.path = db->dir;
     rc = settle(&r, true);
   }
-  if (rc == LSM_OK) db->committed = db->last_txid; /* all of them are decided */
+  if (rc == LSM_OK) db->committed = db->unseen = db->last_txid; /* all of them are decided */
   db->commit_owed = db->mem_has_host; /* who knows what its writer had synced */
   /* The last one goes on as the active log; the others are in mem with it. */
   if (rc == LSM_OK && db->old_logs.size >= 8) db->old_logs.size -= 8;

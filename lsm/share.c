@@ -25,6 +25,7 @@ typedef struct page {
   _Atomic uint64_t turn; /* slot + 1 */
   _Atomic uint64_t since;
   _Atomic uint64_t wanted;
+  _Atomic uint64_t hosts;
   _Atomic uint64_t min[LSM_SHARE_SLOTS];
 } page;
 
@@ -174,6 +175,8 @@ uint64_t lsm_share_decided(const lsm_share *sh) { return atomic_load(&sh->p->dec
 void lsm_share_set_decided(lsm_share *sh, uint64_t txid) { atomic_store(&sh->p->decided, txid); }
 bool lsm_share_owed(const lsm_share *sh) { return atomic_load(&sh->p->owed) != 0; }
 void lsm_share_set_owed(lsm_share *sh, bool owed) { atomic_store(&sh->p->owed, owed); }
+bool lsm_share_hosts(const lsm_share *sh) { return atomic_load(&sh->p->hosts) != 0; }
+void lsm_share_set_hosts(lsm_share *sh) { atomic_store(&sh->p->hosts, 1); }
 uint64_t lsm_share_new_number(lsm_share *sh) { return atomic_fetch_add(&sh->p->next_file, 1); }
 uint64_t lsm_share_next_number(const lsm_share *sh) { return atomic_load(&sh->p->next_file); }
 

@@ -24,6 +24,7 @@
 **   decided    WRITER     number of a transaction whose host has committed,
 **                         though its COMMIT could not be logged; 0: none
 **   owed       WRITER     a COMMIT that was to be durable is not synced
+**   hosts      any        transactions with a host have been prepared
 **   min[i]     slot i     oldest manifest position that process i still reads
 **   turn, since, wanted   who had WRITER last, since when; when somebody last
 **                         wanted it in vain: so that nobody starves
@@ -85,6 +86,8 @@ uint64_t lsm_share_decided(const lsm_share *sh);
 void lsm_share_set_decided(lsm_share *sh, uint64_t txid);
 bool lsm_share_owed(const lsm_share *sh);
 void lsm_share_set_owed(lsm_share *sh, bool owed);
+bool lsm_share_hosts(const lsm_share *sh);
+void lsm_share_set_hosts(lsm_share *sh);
 uint64_t lsm_share_new_number(lsm_share *sh);
 uint64_t lsm_share_next_number(const lsm_share *sh); /* without taking it */
 void lsm_share_raise_number(lsm_share *sh, uint64_t next);

@@ -5,37 +5,59 @@
 ** source's range tombstones, and either ends the search. */
 #include "db_int.h"
 
-lsm_rc lsm_snapshot_make(lsm_db *db, const lsm_snapshot *base, lsm_memtable *overlay,
-                         lsm_snapshot **snap) {
-  *snap = NULL;
-  lsm_rc rc = base == NULL ? lsm_catch_up(db) : LSM_OK;
-  if (rc != LSM_OK) return rc;
-  if (base == NULL) lsm_settle_dead(db);
+lsm_rc lsm_snapshot_alloc(lsm_db *db, lsm_snapshot **snap) {
   lsm_snapshot *s = lsm_calloc(sizeof(*s));
+  *snap = s;
   if (s == NULL) return lsm_nomem();
   atomic_init(&s->refs, 1);
   s->db = db;
+  LSM_COUNT(db, snapshots, 1);
+  return LSM_OK;
+}
+
+void lsm_snapshot_fill(lsm_snapshot *s) {
+  lsm_db *db = s->db;
+  if (!lsm_memtable_is_empty(db->mem)) s->views[s->nviews++] = lsm_memtable_view(db->mem);
+  if (db->imm != NULL) s->views[s->nviews++] = lsm_memtable_view(db->imm);
+  s->version = lsm_version_ref(db->version);
+  s->txid = atomic_load(&db->committed);
+}
+
+lsm_rc lsm_snapshot_known(lsm_db *db, lsm_snapshot **snap) {
+  lsm_rc rc = lsm_snapshot_alloc(db, snap);
+  if (rc != LSM_OK) return rc;
+  lsm_mutex_lock(&db->apply_mu);
+  lsm_mutex_lock(&db->mu);
+  lsm_snapshot_fill(*snap);
+  lsm_mutex_unlock(&db->mu);
+  lsm_mutex_unlock(&db->apply_mu);
+  return LSM_OK;
+}
+
+/* Of a transaction: its overlay over its base. */
+static lsm_rc make_of_txn(lsm_db *db, const lsm_snapshot *base, lsm_memtable *overlay,
+                          lsm_snapshot **snap) {
+  lsm_rc rc = lsm_snapshot_alloc(db, snap);
+  if (rc != LSM_OK) return rc;
+  lsm_snapshot *s = *snap;
   if (overlay != NULL && !lsm_memtable_is_empty(overlay)) {
     s->views[s->nviews++] = lsm_memtable_view(overlay);
     s->noverlays = 1;
   }
-  if (base != NULL) {
-    for (int i = 0; i < base->nviews; i++) s->views[s->nviews++] = lsm_memview_ref(&base->views[i]);
-    s->version = lsm_version_ref(base->version);
-    s->txid = base->txid;
-  } else {
-    lsm_mutex_lock(&db->apply_mu);
-    lsm_mutex_lock(&db->mu);
-    if (!lsm_memtable_is_empty(db->mem)) s->views[s->nviews++] = lsm_memtable_view(db->mem);
-    if (db->imm != NULL) s->views[s->nviews++] = lsm_memtable_view(db->imm);
-    s->version = lsm_version_ref(db->version);
-    s->txid = atomic_load(&db->committed);
-    lsm_mutex_unlock(&db->mu);
-    lsm_mutex_unlock(&db->apply_mu);
-  }
-  LSM_COUNT(db, snapshots, 1);
-  *snap = s;
+  for (int i = 0; i < base->nviews; i++) s->views[s->nviews++] = lsm_memview_ref(&base->views[i]);
+  s->version = lsm_version_ref(base->version);
+  s->txid = base->txid;
   return LSM_OK;
+}
+
+lsm_rc lsm_snapshot_make(lsm_db *db, const lsm_snapshot *base, lsm_memtable *overlay,
+                         lsm_snapshot **snap) {
+  *snap = NULL;
+  if (base != NULL) return make_of_txn(db, base, overlay, snap);
+  lsm_rc rc = lsm_catch_up(db);
+  if (rc != LSM_OK) return rc;
+  lsm_settle_dead(db);
+  return lsm_snapshot_known(db, snap);
 }
 
 lsm_rc lsm_snapshot_acquire(lsm_db *db, lsm_snapshot **snap) {
@@ -55,7 +77,7 @@ void lsm_snapshot_release(lsm_snapshot *s) {
   if (s == NULL || atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) != 1) return;
   lsm_db *db = s->db;
   for (int i = 0; i < s->nviews; i++) lsm_memview_release(&s->views[i]);
-  lsm_version_unref(s->version);
+  if (s->version != NULL) lsm_version_unref(s->version);
   lsm_free(s);
   atomic_fetch_sub_explicit(&db->counters.snapshots, 1, memory_order_relaxed);
   lsm_db_purge(db);

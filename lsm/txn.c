@@ -37,6 +37,7 @@ struct lsm_txn {
   bool logged;   /* and the log's last record is this transaction */
   bool has_host; /* prepared for this host */
   uint8_t host[LSM_HOST_SIZE];
+  bool keep_base; /* after commit, for readers of an older state of the host */
   bool abort_unsynced; /* an ABORT was to be durable, and may not be */
   lsm_sync sync;
 };
@@ -97,6 +98,12 @@ static void give_overlay_back(lsm_db *db, lsm_memtable *mt) {
   } else {
     lsm_memtable_unref(mt);
   }
+}
+
+lsm_rc lsm_writer_look(lsm_db *db) {
+  lsm_rc rc = take_writer_role(db, 0, NULL);
+  if (rc == LSM_OK) drop_writer_role(db);
+  return rc;
 }
 
 lsm_rc lsm_txn_begin(lsm_db *db, int64_t busy_ms, const lsm_interrupt *intr, lsm_txn **out) {
@@ -347,6 +354,10 @@ lsm_rc lsm_txn_prepare(lsm_txn *t, lsm_sync sync, const uint8_t *host,
   if (rc == LSM_OK && host != NULL && lsm_commit_owed(db) && sync != LSM_SYNC_FULL) {
     rc = lsm_log_sync(db);
   }
+  if (rc == LSM_OK && host != NULL) {
+    rc = lsm_host_enter(db, host);
+    if (rc == LSM_OK) lsm_host_announce(db);
+  }
   if (rc == LSM_OK) rc = log_batch(t, host);
   if (rc == LSM_OK && sync == LSM_SYNC_FULL) {
     rc = lsm_log_sync(db);
@@ -377,19 +388,24 @@ static void note_decision(lsm_txn *t) {
   }
 }
 
+void lsm_txn_keep_base(lsm_txn *t) { t->keep_base = true; }
+
 void lsm_txn_commit(lsm_txn *t) {
   lsm_db *db = t->db;
   if (!lsm_memtable_is_empty(t->overlay)) {
     assert(t->prepared);
     if (t->has_host) note_decision(t);
     release_marks(t, 0);
-    lsm_snapshot_release(t->base); /* or the merge would copy nodes for it */
+    lsm_snapshot *before = t->has_host && t->keep_base ? t->base : NULL;
+    if (before == NULL) lsm_snapshot_release(t->base); /* or the merge would copy nodes for it */
     t->base = NULL;
     lsm_memview v = lsm_memtable_peek(t->overlay);
     lsm_mutex_lock(&db->apply_mu);
     lsm_memtable_merge(db->mem, &v);
     atomic_store(&db->committed, t->txid);
+    if (t->has_host) lsm_host_note(db, t->host, t->txid, before);
     lsm_mutex_unlock(&db->apply_mu);
+    if (t->has_host) lsm_hosts_sweep(db);
     LSM_COUNT(db, user_bytes, t->user_bytes);
     LSM_COUNT(db, commits, 1);
   }

@@ -71,7 +71,7 @@ class Case(unittest.TestCase):
             db.execute(sql)
         if hasattr(caught.exception, "sqlite_errorcode"):
             self.assertEqual(caught.exception.sqlite_errorcode, 517)
-        self.assertRegex(str(caught.exception), "since this transaction|locked")
+        self.assertRegex(str(caught.exception), "since this transaction|no longer kept|locked")
 
 
 class OneSnapshot(Case):
@@ -219,6 +219,231 @@ class OneSnapshot(Case):
             self.assertEqual(lib.sqlite3_exec(db, sql, None, None, None), 0, sql)
         self.assertEqual(lib.sqlite3_close(db), 0)
         self.assertEqual(self.keys(self.a), [1, 2])
+
+
+TRANSFER = ("BEGIN IMMEDIATE", "UPDATE account SET money = money - %d WHERE name = 'a'",
+            "UPDATE t SET value = value + %d WHERE key = 'b'", "COMMIT")
+
+
+class Agreement(Case):
+    """Money goes from an ordinary table to an lsm table and back: the sum stays."""
+
+    def setUp(self):
+        super().setUp()
+        self.a.execute("CREATE TABLE account(name TEXT PRIMARY KEY, money)")
+        self.a.execute("INSERT INTO account VALUES('a', 1000)")
+        self.a.execute("DELETE FROM t")
+        self.a.execute("INSERT INTO t VALUES('b', 0)")
+
+    def ordinary(self, db):
+        return db.execute("SELECT money FROM account WHERE name = 'a'").fetchone()[0]
+
+    def lsm(self, db):
+        return db.execute("SELECT value FROM t WHERE key = 'b'").fetchone()[0]
+
+    def transfer(self, db, amount):
+        for sql in TRANSFER:
+            db.execute(sql % amount if "%d" in sql else sql)
+
+    def test_an_older_state_of_the_database(self):
+        for n in (1, 3, 8):
+            for db in (self.b, self.open()):  # one has read the store before, one not
+                db.execute("BEGIN")
+                before = self.ordinary(db)
+                for _ in range(n):
+                    self.transfer(self.a, 10)
+                self.assertEqual(self.ordinary(db), before)
+                self.assertEqual(self.lsm(db) + before, 1000)
+                self.a.execute("UPDATE t SET value = value WHERE key = 'b'")
+                self.assertEqual(self.lsm(db) + before, 1000)
+                db.execute("COMMIT")
+                self.assertEqual(self.lsm(db) + self.ordinary(db), 1000)
+                self.assertEqual(self.ordinary(db), before - 10 * n)
+
+    def test_each_state_has_its_own(self):
+        readers = []
+        for _ in range(8):
+            db = self.open()
+            db.execute("BEGIN")
+            readers.append((db, self.ordinary(db)))
+            self.transfer(self.a, 1)
+        for db, money in readers:
+            self.assertEqual(self.lsm(db), 1000 - money)
+            db.execute("COMMIT")
+
+    def test_too_old_a_state(self):
+        self.b.execute("BEGIN")
+        self.assertEqual(self.ordinary(self.b), 1000)
+        for _ in range(9):
+            self.transfer(self.a, 1)
+        self.assertStale(self.b, "SELECT * FROM t")
+        self.assertEqual(self.ordinary(self.b), 1000)
+        self.b.execute("ROLLBACK")
+        self.assertEqual(self.lsm(self.b) + self.ordinary(self.b), 1000)
+
+    def test_states_go_with_the_files(self):
+        self.b.execute("BEGIN")
+        self.assertEqual(self.ordinary(self.b), 1000)
+        self.transfer(self.a, 1)
+        self.a.execute("SELECT lsm_flush('t')")
+        self.assertEqual(self.stat("snapshots"), 0)
+        self.assertStale(self.b, "SELECT * FROM t")
+        self.b.execute("ROLLBACK")
+        self.assertEqual(self.lsm(self.b) + self.ordinary(self.b), 1000)
+
+    def test_commits_of_the_lsm_table_alone_are_no_matter(self):
+        self.transfer(self.a, 10)
+        self.assertEqual(self.lsm(self.b), 10)
+        self.b.execute("BEGIN")
+        self.assertEqual(self.ordinary(self.b), 990)
+        for i in range(20):
+            self.a.execute("INSERT INTO t VALUES(?, 0)", (i,))
+        self.a.execute("SELECT lsm_flush('t')")
+        self.assertEqual(self.lsm(self.b), 10)
+        self.b.execute("COMMIT")
+
+    def test_rolled_back_transfers(self):
+        self.transfer(self.a, 5)
+        self.b.execute("BEGIN")
+        self.assertEqual(self.ordinary(self.b), 995)
+        for sql in TRANSFER[:-1]:
+            self.a.execute(sql % 7 if "%d" in sql else sql)
+        self.a.execute("ROLLBACK")
+        self.assertEqual(self.lsm(self.b), 5)
+        self.b.execute("COMMIT")
+        self.transfer(self.b, 5)
+        self.assertEqual(self.lsm(self.a) + self.ordinary(self.a), 1000)
+
+    def test_after_another_process(self):
+        self.transfer(self.a, 1)
+        steps = [[sql % 10 if "%d" in sql else sql for sql in TRANSFER]]
+        steps.append(steps[0] + steps[0])
+        for statements in steps:
+            for db in (self.b, self.open()):
+                db.execute("BEGIN")
+                before = self.ordinary(db)
+                self.elsewhere(*statements)
+                self.assertEqual(self.lsm(db) + before, 1000)
+                db.execute("COMMIT")
+                self.assertEqual(self.lsm(db) + self.ordinary(db), 1000)
+        # What came in files is not known: an error, or the right answer.
+        self.b.execute("BEGIN")
+        before = self.ordinary(self.b)
+        self.elsewhere(*steps[0], "SELECT lsm_flush('t')", *steps[0], "SELECT lsm_flush('t')")
+        self.assertStale(self.b, "SELECT * FROM t")
+        self.b.execute("ROLLBACK")
+        self.assertEqual(self.lsm(self.b) + self.ordinary(self.b), 1000)
+
+    def test_before_the_store_was_opened_here(self):
+        for db in (self.a, self.b):
+            db.close()
+        db = self.open()
+        db.execute("BEGIN")
+        self.assertEqual(self.ordinary(db), 1000)
+        self.elsewhere(*[sql % 10 if "%d" in sql else sql for sql in TRANSFER])
+        self.assertStale(db, "SELECT * FROM t")
+        db.execute("ROLLBACK")
+        self.assertEqual(self.lsm(db) + self.ordinary(db), 1000)
+
+    def readers(self, stop, wrong, stale):
+        db = self.open(timeout=10)
+        try:
+            while not stop.is_set():
+                try:
+                    row = db.execute("SELECT money + value, money, value FROM account JOIN t"
+                                     " ON key = 'b' WHERE name = 'a'").fetchone()
+                    if row[0] != 1000:
+                        wrong.append(row)
+                    db.execute("BEGIN")
+                    first, second = self.ordinary(db), self.lsm(db)
+                    time.sleep(0.0005)
+                    row = (first, second, self.ordinary(db), self.lsm(db))
+                    if first + second != 1000 or row != (first, second, first, second):
+                        wrong.append(row)
+                except sqlite3.OperationalError as error:
+                    if "no longer kept" not in str(error) and "locked" not in str(error):
+                        wrong.append(error)
+                    stale.append(error)
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
+        except Exception as error:  # the thread's only way to say it
+            wrong.append(error)
+
+    def stress(self, write, seconds=1.5):
+        stop, wrong, stale = threading.Event(), [], []
+        threads = [threading.Thread(target=self.readers, args=(stop, wrong, stale))
+                   for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        end = time.time() + seconds
+        count = 0
+        try:
+            while time.time() < end:
+                count += write(count)
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join()
+        self.assertEqual(wrong, [])
+        self.assertGreater(count, 20)
+        self.assertLess(len(stale), count)
+        self.assertEqual(self.lsm(self.a) + self.ordinary(self.a), 1000)
+
+    def test_threads(self):
+        self.a.execute("PRAGMA busy_timeout=10000")
+
+        def write(i):
+            self.transfer(self.a, i % 7 - 3)
+            if i % 50 == 49:
+                self.a.execute("SELECT lsm_flush('t')")
+            time.sleep(0.001)
+            return 1
+        self.stress(write)
+
+    def test_processes(self):
+        self.transfer(self.a, 1)
+        statements = []
+        for i in range(100):
+            statements += [sql % (i % 7 - 3) if "%d" in sql else sql for sql in TRANSFER]
+            if i % 40 == 39:
+                statements.append("SELECT lsm_flush('t')")
+        statements.insert(0, "PRAGMA busy_timeout=10000")
+
+        def write(_):
+            self.elsewhere(*statements)
+            return 100
+        self.stress(write)
+
+
+class AgreementWithJournal(Agreement):
+    """With a rollback journal nobody can commit while others read."""
+    mode = "delete"
+
+    def transfer(self, db, amount):
+        readers = [d for d in self.opened if d is not db]
+        for d in readers:
+            if d.in_transaction:
+                d.execute("COMMIT")
+        super().transfer(db, amount)
+
+    test_an_older_state_of_the_database = None
+    test_each_state_has_its_own = None
+    test_too_old_a_state = None
+    test_states_go_with_the_files = None
+    test_after_another_process = None
+    test_before_the_store_was_opened_here = None
+    test_commits_of_the_lsm_table_alone_are_no_matter = None
+    test_rolled_back_transfers = None
+
+    def test_threads(self):
+        self.a.execute("PRAGMA busy_timeout=10000")
+        transfer = super().transfer
+
+        def write(i):
+            transfer(self.a, i % 7 - 3)
+            time.sleep(0.002)
+            return 1
+        self.stress(write)
 
 
 if __name__ == "__main__":
