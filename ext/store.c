@@ -64,12 +64,22 @@ static host *first_host(lsm_store *s) {
   return h;
 }
 
-/* lsm_options.host_txid */
+/* lsm_options.host_txid. A database that has lost the id is believed only when
+** no other has it. */
 static lsm_rc host_txid(void *arg, const uint8_t *id, uint64_t *txid, bool *known) {
   lsm_rc rc = LSM_OK;
+  bool lost = false;
   *known = false;
   for (host *h = first_host(arg); h != NULL && !*known && rc == LSM_OK; h = h->next) {
     rc = lsm_token_peek(h->file, id, txid, known);
+    if (*known && *txid == LSM_TOKEN_LOST) {
+      lost = true;
+      *known = false;
+    }
+  }
+  if (!*known && lost) {
+    *txid = LSM_TOKEN_LOST;
+    *known = true;
   }
   return rc;
 }

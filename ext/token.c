@@ -122,14 +122,36 @@ static int run(sqlite3 *db, char *sql) {
   return rc;
 }
 
+/* A host id ends with a hash of the database's file name. So a database that
+** has lost the token itself, by a crash in the transaction that made it, can
+** still tell that the transaction was its own (lsm_token_peek). */
+static void put_name(uint8_t *host, const char *file) {
+  const char *slash = file != NULL ? strrchr(file, '/') : NULL;
+  const char *name = slash != NULL ? slash + 1 : file;
+  if (name == NULL || name[0] == 0) return;
+  lsm_set_u32(host + LSM_HOST_ID_SIZE - 4, (uint32_t)lsm_hash64(lsm_slice_str(name), 0));
+}
+
+static bool has_name(const uint8_t *host, const char *file) {
+  uint8_t named[LSM_HOST_ID_SIZE];
+  memcpy(named, host, sizeof(named));
+  put_name(named, file);
+  return memcmp(named, host, sizeof(named)) == 0;
+}
+
 int lsm_token_create(sqlite3 *db, const char *schema, const char *table, const uint8_t *store_id) {
   home_row h;
   char *home = NULL;
   int rc = find_shadow(db, schema, store_id, match_home, NULL, &h, &home);
   if (rc == SQLITE_OK && home == NULL) {
+    uint8_t host[LSM_HOST_ID_SIZE];
+    char hex[2 * LSM_HOST_ID_SIZE + 1];
+    sqlite3_randomness(sizeof(host), host);
+    put_name(host, sqlite3_db_filename(db, schema));
+    for (int i = 0; i < LSM_HOST_ID_SIZE; i++) sqlite3_snprintf(3, hex + 2 * i, "%02x", host[i]);
     rc = run(db, sqlite3_mprintf("INSERT INTO \"%w\".\"%w_lsm\" VALUES"
-                                 "('host', randomblob(%d)), ('txid', 0)",
-                                 schema, table, LSM_HOST_ID_SIZE));
+                                 "('host', x'%s'), ('txid', 0)",
+                                 schema, table, hex));
   }
   sqlite3_free(home);
   return rc;
@@ -239,6 +261,9 @@ lsm_rc lsm_token_peek(const char *file, const uint8_t *host, uint64_t *txid, boo
   if (rc == SQLITE_OK) rc = find_shadow(db, "main", NULL, match_host, host, &h, &home);
   if (rc == SQLITE_OK && home != NULL) {
     *txid = h.txid;
+    *known = true;
+  } else if (rc == SQLITE_OK && has_name(host, file)) {
+    *txid = LSM_TOKEN_LOST;
     *known = true;
   }
   lsm_rc result = LSM_OK;

@@ -30,9 +30,13 @@ int lsm_token_find(lsm_conn_store *cs, const char *schema);
 int lsm_token_read(lsm_conn_store *cs, uint64_t *txid);
 int lsm_token_write(lsm_conn_store *cs, uint64_t txid);
 
+/* No transaction's number. */
+#define LSM_TOKEN_LOST UINT64_MAX
+
 /* The number another connection to the database FILE sees now, of the token
-** with this host id; *known false: it has no such token. A connection of its
-** own: any thread. */
+** with this host id; *known false: it has no such token. LSM_TOKEN_LOST: nor
+** has it, but the id was made for a database of that name: nothing was committed
+** with it that has not been before. A connection of its own: any thread. */
 lsm_rc lsm_token_peek(const char *file, const uint8_t *host, uint64_t *txid, bool *known);
 
 #endif
