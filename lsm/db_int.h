@@ -143,7 +143,7 @@ struct lsm_db {
   _Atomic uint64_t last_txid; /* written under the log role */
   _Atomic uint64_t committed; /* last transaction in mem; written under apply_mu */
   bool mem_has_host;     /* mem holds transactions that a host decided */
-  bool commit_owed;      /* see lsm_commit_owed() */
+  uint64_t owed;         /* see lsm_owed() */
   uint64_t log_number;   /* of the active log; 0: none yet */
   uint32_t log_salt;     /* recovery's: to go on with that log */
   uint64_t log_end;
@@ -249,9 +249,14 @@ lsm_rc lsm_rotate(lsm_db *db, const lsm_interrupt *intr);
 /* A host has committed transaction TXID and the log could not be told: before it
 ** does anything else the memtable must be on disk. REQUIRES: log role. */
 void lsm_decision_unlogged(lsm_db *db, uint64_t txid);
-/* Is a COMMIT that was to be durable not synced, in whatever process? */
-bool lsm_commit_owed(const lsm_db *db);
-void lsm_set_commit_owed(lsm_db *db, bool owed);
+/* What is not durable yet, of whatever process. A COMMIT that was to be; or what a
+** host has committed: should it lose that, all that was logged here behind it goes
+** too, however well synced. REQUIRES: log role. */
+enum { LSM_OWED_COMMIT = 1, LSM_OWED_HOST = 2 };
+bool lsm_owed(const lsm_db *db, uint64_t what);
+void lsm_set_owed(lsm_db *db, uint64_t what, bool owed);
+/* Makes durable what hosts have committed, if it may not be. REQUIRES: log role. */
+lsm_rc lsm_settle_host(lsm_db *db);
 /* Makes everything in the logs durable. REQUIRES: log role. */
 lsm_rc lsm_log_sync(lsm_db *db);
 /* Most level-0 runs of any keyspace of a version. */

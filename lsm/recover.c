@@ -259,7 +259,8 @@ lsm_rc lsm_recover(lsm_db *db, uint64_t manifest_log) {
     rc = settle(&r, true);
   }
   if (rc == LSM_OK) db->committed = db->unseen = db->last_txid; /* all of them are decided */
-  db->commit_owed = db->mem_has_host; /* who knows what its writer had synced */
+  /* Who knows what its writer had synced. */
+  if (db->mem_has_host) db->owed = LSM_OWED_COMMIT | LSM_OWED_HOST;
   /* The last one goes on as the active log; the others are in mem with it. */
   if (rc == LSM_OK && db->old_logs.size >= 8) db->old_logs.size -= 8;
   lsm_buf_fini(&r.pending);

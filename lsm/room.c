@@ -110,13 +110,24 @@ void lsm_decision_unlogged(lsm_db *db, uint64_t txid) {
   if (db->share != NULL) lsm_share_set_decided(db->share, txid);
 }
 
-bool lsm_commit_owed(const lsm_db *db) {
-  return db->commit_owed || (db->share != NULL && lsm_share_owed(db->share));
+static uint64_t all_owed(const lsm_db *db) {
+  return db->owed | (db->share != NULL ? lsm_share_owed(db->share) : 0);
 }
 
-void lsm_set_commit_owed(lsm_db *db, bool owed) {
-  db->commit_owed = owed;
-  if (db->share != NULL && lsm_share_owed(db->share) != owed) lsm_share_set_owed(db->share, owed);
+bool lsm_owed(const lsm_db *db, uint64_t what) { return (all_owed(db) & what) != 0; }
+
+void lsm_set_owed(lsm_db *db, uint64_t what, bool owed) {
+  db->owed = owed ? all_owed(db) | what : all_owed(db) & ~what;
+  if (db->share != NULL && lsm_share_owed(db->share) != db->owed) {
+    lsm_share_set_owed(db->share, db->owed);
+  }
+}
+
+lsm_rc lsm_settle_host(lsm_db *db) {
+  if (db->opt.host_sync == NULL || !lsm_owed(db, LSM_OWED_HOST)) return LSM_OK;
+  lsm_rc rc = db->opt.host_sync(db->opt.host_arg);
+  if (rc == LSM_OK) lsm_set_owed(db, LSM_OWED_HOST, false);
+  return rc;
 }
 
 lsm_rc lsm_log_ensure(lsm_db *db) {
@@ -200,7 +211,7 @@ lsm_rc lsm_log_sync(lsm_db *db) {
     rc = lsm_wal_sync(db->wal);
     LSM_COUNT(db, syncs, 1);
   }
-  if (rc == LSM_OK) lsm_set_commit_owed(db, false);
+  if (rc == LSM_OK) lsm_set_owed(db, LSM_OWED_COMMIT, false);
   return rc;
 }
 

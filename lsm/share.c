@@ -173,8 +173,8 @@ uint64_t lsm_share_broken(const lsm_share *sh) { return atomic_load(&sh->p->brok
 void lsm_share_set_broken(lsm_share *sh, uint64_t log) { atomic_store(&sh->p->broken, log); }
 uint64_t lsm_share_decided(const lsm_share *sh) { return atomic_load(&sh->p->decided); }
 void lsm_share_set_decided(lsm_share *sh, uint64_t txid) { atomic_store(&sh->p->decided, txid); }
-bool lsm_share_owed(const lsm_share *sh) { return atomic_load(&sh->p->owed) != 0; }
-void lsm_share_set_owed(lsm_share *sh, bool owed) { atomic_store(&sh->p->owed, owed); }
+uint64_t lsm_share_owed(const lsm_share *sh) { return atomic_load(&sh->p->owed); }
+void lsm_share_set_owed(lsm_share *sh, uint64_t owed) { atomic_store(&sh->p->owed, owed); }
 bool lsm_share_hosts(const lsm_share *sh) { return atomic_load(&sh->p->hosts) != 0; }
 void lsm_share_set_hosts(lsm_share *sh) { atomic_store(&sh->p->hosts, 1); }
 uint64_t lsm_share_new_number(lsm_share *sh) { return atomic_fetch_add(&sh->p->next_file, 1); }

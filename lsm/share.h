@@ -23,7 +23,7 @@
 **   broken     WRITER     number of a log that takes nothing more
 **   decided    WRITER     number of a transaction whose host has committed,
 **                         though its COMMIT could not be logged; 0: none
-**   owed       WRITER     a COMMIT that was to be durable is not synced
+**   owed       WRITER     what is not durable yet, see lsm_owed()
 **   hosts      any        transactions with a host have been prepared
 **   min[i]     slot i     oldest manifest position that process i still reads
 **   turn, since, wanted   who had WRITER last, since when; when somebody last
@@ -84,8 +84,8 @@ uint64_t lsm_share_broken(const lsm_share *sh);
 void lsm_share_set_broken(lsm_share *sh, uint64_t log);
 uint64_t lsm_share_decided(const lsm_share *sh);
 void lsm_share_set_decided(lsm_share *sh, uint64_t txid);
-bool lsm_share_owed(const lsm_share *sh);
-void lsm_share_set_owed(lsm_share *sh, bool owed);
+uint64_t lsm_share_owed(const lsm_share *sh);
+void lsm_share_set_owed(lsm_share *sh, uint64_t owed);
 bool lsm_share_hosts(const lsm_share *sh);
 void lsm_share_set_hosts(lsm_share *sh);
 uint64_t lsm_share_new_number(lsm_share *sh);

@@ -351,13 +351,15 @@ lsm_rc lsm_txn_prepare(lsm_txn *t, lsm_sync sync, const uint8_t *host,
   }
   /* When the host goes on without a sync of the log, its number may be durable
   ** before the COMMITs that it then no longer stands for. */
-  if (rc == LSM_OK && host != NULL && lsm_commit_owed(db) && sync != LSM_SYNC_FULL) {
+  if (rc == LSM_OK && host != NULL && lsm_owed(db, LSM_OWED_COMMIT) && sync != LSM_SYNC_FULL) {
     rc = lsm_log_sync(db);
   }
   if (rc == LSM_OK && host != NULL) {
     rc = lsm_host_enter(db, host);
     if (rc == LSM_OK) lsm_host_announce(db);
   }
+  /* What a host loses goes with all that follows in the log. */
+  if (rc == LSM_OK && host == NULL && sync == LSM_SYNC_FULL) rc = lsm_settle_host(db);
   if (rc == LSM_OK) rc = log_batch(t, host);
   if (rc == LSM_OK && sync == LSM_SYNC_FULL) {
     rc = lsm_log_sync(db);
@@ -382,7 +384,7 @@ lsm_rc lsm_txn_prepare(lsm_txn *t, lsm_sync sync, const uint8_t *host,
 static void note_decision(lsm_txn *t) {
   lsm_db *db = t->db;
   db->mem_has_host = true;
-  if (t->sync == LSM_SYNC_FULL) lsm_set_commit_owed(db, true);
+  lsm_set_owed(db, LSM_OWED_HOST | (t->sync == LSM_SYNC_FULL ? LSM_OWED_COMMIT : 0u), true);
   if (lsm_wal_append(db->wal, LSM_WAL_COMMIT, t->txid, NULL, 0) != LSM_OK) {
     lsm_decision_unlogged(db, t->txid);
   }
