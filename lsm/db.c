@@ -294,13 +294,15 @@ static void publish_edit(lsm_db *db, lsm_version *next, const lsm_edit *e) {
   lsm_mutex_lock(&db->catch_mu);
   lsm_mutex_lock(&db->apply_mu);
   lsm_mutex_lock(&db->mu);
+  /* Before a writer of ours finds the immutable memtable gone, and announces a
+  ** rotation that others could not understand with the manifest before this one. */
+  if (db->share != NULL) lsm_share_set_manifest(db->share, pos);
+  atomic_store(&db->seen_manifest, pos);
   lsm_swap_version(db, next, e->log, pos, &left);
   lsm_mutex_unlock(&db->mu);
   lsm_mutex_unlock(&db->apply_mu);
   db->next_keyspace = e->next_keyspace;
   db->flushed_txid = e->last_txid;
-  if (db->share != NULL) lsm_share_set_manifest(db->share, pos);
-  atomic_store(&db->seen_manifest, pos);
   lsm_mutex_unlock(&db->catch_mu);
   lsm_left_free(&left);
   lsm_hosts_forget(db);
