@@ -1,6 +1,7 @@
 /* db_int.h: the inside of lsm_db, shared by the files that make it up:
 **
-**   db.c       open, close, keyspaces, edits of the manifest
+**   db.c       open, close, edits of the manifest
+**   keyspace.c keyspaces made and dropped
 **   recover.c  the log, read back
 **   catchup.c  what other processes have written; the writer's lock
 **   txn.c      transactions up to the log and the memtable
