@@ -290,6 +290,7 @@ static void publish_edit(lsm_db *db, lsm_version *next, const lsm_edit *e) {
   lsm_left left = {0};
   uint64_t pos = lsm_pos(db->manifest_number, lsm_manifest_size(db->manifest));
   note_removed(db, next, e, pos);
+  lsm_hosts_forget(db); /* before those who wait for the edit go on, */
   lsm_version_commit(next, e);
   lsm_mutex_lock(&db->catch_mu);
   lsm_mutex_lock(&db->apply_mu);
@@ -305,7 +306,7 @@ static void publish_edit(lsm_db *db, lsm_version *next, const lsm_edit *e) {
   db->flushed_txid = e->last_txid;
   lsm_mutex_unlock(&db->catch_mu);
   lsm_left_free(&left);
-  lsm_hosts_forget(db);
+  lsm_hosts_forget(db); /* and what came meanwhile */
   lsm_db_purge(db);
 }
 
