@@ -15,10 +15,6 @@ const uint8_t *lsm_store_id(const lsm_db *db) { return db->store_id; }
 
 uint64_t lsm_last_txid(lsm_db *db) { return atomic_load(&db->last_txid); }
 
-void lsm_db_raise_committed(lsm_db *db, uint64_t txid) {
-  if (atomic_load(&db->committed) < txid) atomic_store(&db->committed, txid);
-}
-
 void lsm_options_init(lsm_options *opt) {
   memset(opt, 0, sizeof(*opt));
   opt->memtable_size = 64u << 20;

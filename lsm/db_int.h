@@ -182,8 +182,6 @@ lsm_version *lsm_db_version(lsm_db *db); /* the current one, referenced */
 /* Removes files nobody holds. Any thread, no locks held. */
 void lsm_db_purge(lsm_db *db);
 lsm_rc lsm_remove_file(lsm_db *db, lsm_filetype type, uint64_t number);
-/* The state has everything up to this transaction. REQUIRES: apply_mu, or alone. */
-void lsm_db_raise_committed(lsm_db *db, uint64_t txid);
 /* Makes the entry of directory DIR in its parent durable. */
 lsm_rc lsm_sync_parent(lsm_env *env, const char *dir);
 bool lsm_interrupted(const lsm_interrupt *intr);
@@ -295,6 +293,8 @@ lsm_rc lsm_snapshot_get(lsm_snapshot *snap, lsm_slice key, lsm_buf *value);
 
 #define LSM_HOST_KEPT 8 /* transactions of a host that are listed */
 
+/* The state has everything up to this transaction. REQUIRES: apply_mu, or alone. */
+void lsm_db_raise_committed(lsm_db *db, uint64_t txid);
 /* Makes the host known, so that noting its transactions cannot fail. */
 lsm_rc lsm_host_enter(lsm_db *db, const uint8_t *id);
 /* Tells all processes, before the first transaction with a host can commit. */

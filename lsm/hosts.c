@@ -37,6 +37,10 @@ static lsm_host *find_host(lsm_db *db, const uint8_t *id) {
   return h;
 }
 
+void lsm_db_raise_committed(lsm_db *db, uint64_t txid) {
+  if (atomic_load(&db->committed) < txid) atomic_store(&db->committed, txid);
+}
+
 bool lsm_has_hosts(const lsm_db *db) {
   return db->share != NULL ? lsm_share_hosts(db->share) : atomic_load(&db->any_host);
 }
