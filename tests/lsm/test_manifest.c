@@ -541,6 +541,23 @@ static lsm_rc life(void) {
   return rc;
 }
 
+/* Another process appended where we would, and was killed before it could say
+** so: its record goes, all of it. */
+START_TEST(test_edit_never_announced) {
+  lsm_manifest *m, *other;
+  uint32_t n;
+  ck_assert_int_eq(create_empty(4, &m), LSM_OK);
+  ck_assert_int_eq(append(m, 1, 0, false), LSM_OK);
+  ck_assert_int_eq(lsm_manifest_open(env, DIR, 4, lsm_manifest_size(m), &other), LSM_OK);
+  ck_assert_int_eq(append(other, 2, 3000, false), LSM_OK);
+  lsm_manifest_close(other);
+  ck_assert_int_eq(append(m, 2, 0, false), LSM_OK);
+  ck_assert_int_eq(read_back(&n), LSM_OK);
+  ck_assert_uint_eq(n, 2);
+  lsm_manifest_close(m);
+}
+END_TEST
+
 START_TEST(test_out_of_memory) {
   int n = 0, left = 0;
   while (left <= 0) {
@@ -570,6 +587,7 @@ Suite *manifest_suite(void) {
   tcase_add_test(tc, test_power_loss);
   tcase_add_test(tc, test_failed_append);
   tcase_add_test(tc, test_failed_create);
+  tcase_add_test(tc, test_edit_never_announced);
   tcase_add_test(tc, test_out_of_memory);
   suite_add_tcase(s, tc);
   return s;

@@ -1,6 +1,7 @@
 /* Several processes on one store, as several handles in one environment: their
 ** locks exclude each other as those of processes do. A killed process is one
 ** whose handle is left behind (its locks are taken away by closing its files). */
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -179,6 +180,277 @@ START_TEST(test_keyspaces) {
 }
 END_TEST
 
+/*----------------------------------------------------- failures of one */
+
+static lsm_db *open_through(lsm_env *e, const lsm_options *o) {
+  lsm_db *db = NULL;
+  ck_lsm(lsm_open(e, STORE_DIR, o, &db));
+  return db;
+}
+
+/* A host has committed, but the log could not be told: others learn it all the
+** same, and whoever writes next has it flushed. */
+START_TEST(test_decision_not_logged) {
+  lsm_env *faulty = NULL;
+  store_host host = {0};
+  lsm_options o = opt;
+  o.host_txid = store_host_txid;
+  o.host_arg = &host;
+  uint32_t ks = store_keyspace(dbs[0], LSM_LEVELED);
+  ck_lsm(env_fault_new(env, &faulty));
+  lsm_db *db = open_through(faulty, &o);
+  store_put(db, ks, "a", "1");
+  ck_assert_str_eq(store_get(dbs[2], ks, "a"), "1");
+  lsm_txn *t = store_begin(db);
+  ck_lsm(lsm_txn_put(t, ks, S("b"), S("2")));
+  ck_lsm(lsm_txn_prepare(t, LSM_SYNC_FULL, store_host_name, NULL));
+  host.txid = lsm_txn_id(t);
+  env_fault_fail(faulty, ENV_FAULT_WRITE, 1, LSM_FULL, 0);
+  lsm_txn_commit(t);
+  ck_assert_uint_eq(env_fault_fired(faulty), 1);
+  env_fault_clear(faulty);
+  ck_assert_str_eq(store_get(db, ks, "b"), "2");
+  ck_assert_str_eq(store_get(dbs[2], ks, "b"), "2"); /* reads on */
+  lsm_db *joins = open_through(env, &o);
+  ck_assert_str_eq(store_get(joins, ks, "b"), "2"); /* reads it all */
+  if (_i == 0) store_put(dbs[1], ks, "c", "3"); /* another one goes on */
+  if (_i == 1) store_put(db, ks, "c", "3");
+  if (_i < 2) host.txid++; /* so the log alone would not tell any more */
+  ck_assert_str_eq(store_get(dbs[0], ks, "b"), "2");
+  ck_assert_str_eq(store_get(dbs[2], ks, "b"), "2");
+  ck_lsm(lsm_close(joins));
+  ck_lsm(lsm_close(db));
+  for (int i = 0; i < PROCESSES; i++) ck_lsm(lsm_close(dbs[i]));
+  dbs[0] = open_through(env, &o);
+  ck_assert_str_eq(store_get(dbs[0], ks, "b"), "2");
+  store_verify(dbs[0]);
+  for (int i = 1; i < PROCESSES; i++) dbs[i] = open_through(env, &opt);
+  env_fault_free(faulty);
+}
+END_TEST
+
+/* A sync fails in one process: no other one believes in that log any more. */
+START_TEST(test_broken_log) {
+  lsm_env *faulty = NULL;
+  uint32_t ks = store_keyspace(dbs[0], LSM_LEVELED);
+  ck_lsm(env_fault_new(env, &faulty));
+  lsm_db *db = open_through(faulty, &opt);
+  store_put(dbs[1], ks, "a", "1"); /* it has the log open */
+  store_put(db, ks, "b", "2");
+  lsm_txn *t = store_begin(db);
+  ck_lsm(lsm_txn_put(t, ks, S("b"), S("never")));
+  env_fault_fail(faulty, ENV_FAULT_SYNC, 1, LSM_IOERR, 0);
+  ck_assert_int_eq(lsm_txn_prepare(t, LSM_SYNC_FULL, NULL, NULL), LSM_IOERR);
+  env_fault_clear(faulty);
+  (void)lsm_txn_rollback(t);
+  ck_assert_str_eq(store_get(dbs[2], ks, "b"), "2");
+  uint64_t before = store_stats(dbs[1]).flushes;
+  t = store_begin(dbs[1]);
+  ck_lsm(lsm_txn_put(t, ks, S("c"), S("3")));
+  store_commit(t, LSM_SYNC_FULL); /* in a new log; and the old one's content in a table */
+  ck_assert_uint_eq(store_stats(dbs[1]).flushes, before + 1);
+  ck_assert_str_eq(store_all(dbs[2], ks), "a=1 b=2 c=3");
+  ck_assert_str_eq(store_all(db, ks), "a=1 b=2 c=3");
+  (void)lsm_close(db);
+  env_fault_free(faulty);
+}
+END_TEST
+
+/* Rotations and flushes run ahead of a reader, again and again. */
+START_TEST(test_far_behind) {
+  uint32_t ks = store_keyspace(dbs[0], LSM_LEVELED);
+  char value[16];
+  for (int round = 0; round < 30; round++) {
+    lsm_snapshot *snap = NULL;
+    ck_lsm(lsm_snapshot_acquire(dbs[2], &snap));
+    char was[16];
+    snprintf(was, sizeof(was), "%s", store_get_in(snap, ks, "k"));
+    for (int i = 0; i < round % 5; i++) {
+      snprintf(value, sizeof(value), "%d-%d", round, i);
+      store_put(dbs[i % 2], ks, "k", value);
+      ck_lsm(lsm_flush(dbs[(i + round) % 2], NULL));
+      store_put(dbs[i % 2], ks, "j", value);
+    }
+    ck_assert_str_eq(store_get_in(snap, ks, "k"), was);
+    if (round % 5 > 0) {
+      ck_assert_str_eq(store_get(dbs[2], ks, "k"), value);
+      ck_assert_str_eq(store_get(dbs[2], ks, "j"), value);
+    }
+    lsm_snapshot_release(snap);
+  }
+}
+END_TEST
+
+/*----------------------------------------------------------- threads */
+
+typedef struct racer {
+  lsm_db *db;
+  uint32_t ks;
+  _Atomic bool *stop;
+  uint64_t commits, longest_us;
+  bool same; /* a reader: all keys of a snapshot had one value */
+} racer;
+
+/* Every transaction gives all keys one value. */
+static void write_all(void *arg) {
+  racer *r = arg;
+  for (uint64_t n = 0; !atomic_load(r->stop); n++) {
+    lsm_txn *t = NULL;
+    char key[8], value[32];
+    uint64_t start = env->now_us(env);
+    ck_lsm(lsm_txn_begin(r->db, 20000, NULL, &t));
+    uint64_t us = env->now_us(env) - start;
+    if (us > r->longest_us) r->longest_us = us;
+    snprintf(value, sizeof(value), "%p %d", (void *)r, (int)n);
+    for (int i = 0; i < 8; i++) {
+      snprintf(key, sizeof(key), "k%d", i);
+      ck_lsm(lsm_txn_put(t, r->ks, S(key), S(value)));
+    }
+    store_commit(t, LSM_SYNC_NORMAL);
+    r->commits++;
+    if (n % 16 == 7) ck_lsm(lsm_flush(r->db, NULL));
+  }
+}
+
+static void read_all(void *arg) {
+  racer *r = arg;
+  r->same = true;
+  while (!atomic_load(r->stop) && r->same) {
+    lsm_snapshot *snap = NULL;
+    lsm_buf first = {0}, value = {0};
+    ck_lsm(lsm_snapshot_acquire(r->db, &snap));
+    lsm_rc rc = lsm_get(snap, r->ks, S("k0"), &first);
+    for (int i = 1; i < 8; i++) {
+      char key[8];
+      snprintf(key, sizeof(key), "k%d", i);
+      if (lsm_get(snap, r->ks, S(key), &value) != rc) r->same = false;
+      if (rc == LSM_OK && !lsm_slice_eq(lsm_buf_slice(&first), lsm_buf_slice(&value))) r->same = false;
+    }
+    lsm_snapshot_release(snap);
+    lsm_buf_fini(&first);
+    lsm_buf_fini(&value);
+    r->commits++;
+  }
+}
+
+/* Two processes write and flush all the time, in the third one threads read. */
+START_TEST(test_readers_see_whole_transactions) {
+  _Atomic bool stop = false;
+  racer r[4];
+  lsm_thread *t[4];
+  uint32_t ks = store_keyspace(dbs[0], LSM_LEVELED);
+  for (int i = 0; i < 4; i++) {
+    r[i] = (racer){dbs[i < 2 ? i : 2], ks, &stop, 0, 0, true};
+    ck_lsm(env->thread_start(env, i < 2 ? write_all : read_all, &r[i], &t[i]));
+  }
+  env->sleep_us(env, store_param("SHARE_MS", 400) * 1000);
+  atomic_store(&stop, true);
+  for (int i = 0; i < 4; i++) env->thread_join(env, t[i]);
+  ck_assert(r[2].same && r[3].same);
+  ck_assert_uint_gt(r[2].commits, 5);
+  ck_assert_uint_gt(r[0].commits, 2);
+  ck_assert_uint_gt(r[1].commits, 2);
+}
+END_TEST
+
+static void write_only(void *arg) {
+  racer *r = arg;
+  while (!atomic_load(r->stop)) {
+    lsm_txn *t = NULL;
+    uint64_t start = env->now_us(env);
+    ck_lsm(lsm_txn_begin(r->db, 20000, NULL, &t));
+    uint64_t us = env->now_us(env) - start;
+    if (us > r->longest_us) r->longest_us = us;
+    ck_lsm(lsm_txn_put(t, r->ks, S("k"), S("v")));
+    store_commit(t, LSM_SYNC_OFF);
+    r->commits++;
+  }
+}
+
+/* Three processes in tight loops: none waits for long. */
+START_TEST(test_fairness) {
+  _Atomic bool stop = false;
+  racer r[PROCESSES];
+  lsm_thread *t[PROCESSES];
+  uint32_t ks = store_keyspace(dbs[0], LSM_LEVELED);
+  for (int i = 0; i < PROCESSES; i++) {
+    r[i] = (racer){dbs[i], ks, &stop, 0, 0, true};
+    ck_lsm(env->thread_start(env, write_only, &r[i], &t[i]));
+  }
+  env->sleep_us(env, store_param("SHARE_MS", 400) * 1000);
+  atomic_store(&stop, true);
+  uint64_t sum = 0;
+  for (int i = 0; i < PROCESSES; i++) {
+    env->thread_join(env, t[i]);
+    sum += r[i].commits;
+    if (store_param("SHARE_SHOW", 0)) {
+      printf("process %d: %d commits, longest wait %d us\n", i, (int)r[i].commits,
+             (int)r[i].longest_us);
+    }
+  }
+  for (int i = 0; i < PROCESSES; i++) ck_assert_uint_gt(r[i].commits * 20, sum);
+}
+END_TEST
+
+/*------------------------------------------------------------- limits */
+
+START_TEST(test_slots) {
+  lsm_db *more[LSM_SHARE_SLOTS];
+  lsm_db *none = NULL;
+  for (int i = PROCESSES; i < LSM_SHARE_SLOTS; i++) more[i] = open_through(env, &opt);
+  ck_assert_int_eq(lsm_open(env, STORE_DIR, &opt, &none), LSM_BUSY);
+  ck_lsm(lsm_close(more[10]));
+  more[10] = open_through(env, &opt);
+  for (int i = PROCESSES; i < LSM_SHARE_SLOTS; i++) ck_lsm(lsm_close(more[i]));
+}
+END_TEST
+
+/* What a system that went down left in SHM means nothing. */
+START_TEST(test_garbage_in_shm) {
+  uint32_t ks = store_keyspace(dbs[0], LSM_LEVELED);
+  uint8_t *shm = NULL;
+  store_put(dbs[0], ks, "a", "1");
+  for (int i = 0; i < PROCESSES; i++) ck_lsm(lsm_close(dbs[i]));
+  ck_lsm(env->shm_map(env, STORE_DIR "/SHM", 4096, (void **)&shm));
+  for (int i = 0; i < 4096; i++) shm[i] = _i == 0 ? 0xFF : (uint8_t)rnd(256);
+  for (int i = 0; i < PROCESSES; i++) dbs[i] = open_through(env, &opt);
+  ck_assert_str_eq(store_get(dbs[1], ks, "a"), "1");
+  store_put(dbs[2], ks, "a", "2");
+  ck_assert_str_eq(store_get(dbs[1], ks, "a"), "2");
+  store_verify(dbs[0]);
+}
+END_TEST
+
+/* A keyspace goes while another process looks at it, and writes to it. */
+START_TEST(test_drop_under_cursor) {
+  uint32_t ks = store_keyspace(dbs[0], LSM_LEVELED);
+  lsm_snapshot *snap = NULL;
+  for (int i = 0; i < 300; i++) {
+    char key[16];
+    snprintf(key, sizeof(key), "k%03d", i);
+    store_put(dbs[i % 2], ks, key, "v");
+  }
+  ck_lsm(lsm_flush(dbs[0], NULL));
+  ck_lsm(lsm_snapshot_acquire(dbs[2], &snap));
+  lsm_cursor *c = NULL;
+  ck_lsm(lsm_cursor_open(snap, ks, LSM_SLICE_NULL, LSM_SLICE_NULL, &c));
+  lsm_txn *t = store_begin(dbs[1]);
+  ck_lsm(lsm_txn_put(t, ks, S("late"), S("v")));
+  ck_lsm(lsm_keyspace_drop(dbs[0], ks));
+  store_commit(t, LSM_SYNC_FULL);
+  store_put(dbs[0], store_keyspace(dbs[0], LSM_LEVELED), "other", "1");
+  ck_lsm(lsm_flush(dbs[0], NULL));
+  int n = 0;
+  ck_lsm(lsm_cursor_first(c));
+  for (; lsm_cursor_valid(c); n++) ck_lsm(lsm_cursor_next(c));
+  ck_assert_int_eq(n, 300);
+  lsm_cursor_close(c);
+  lsm_snapshot_release(snap);
+  ck_assert_str_eq(store_all(dbs[2], ks), "");
+  store_verify(dbs[1]);
+}
+END_TEST
+
 Suite *share_suite(void);
 Suite *share_suite(void) {
   Suite *s = suite_create("share");
@@ -189,6 +461,14 @@ Suite *share_suite(void) {
   tcase_add_loop_test(tc, test_model, 0, 2);
   tcase_add_test(tc, test_files_stay_for_readers);
   tcase_add_test(tc, test_keyspaces);
+  tcase_add_loop_test(tc, test_decision_not_logged, 0, 3);
+  tcase_add_test(tc, test_broken_log);
+  tcase_add_test(tc, test_far_behind);
+  tcase_add_test(tc, test_readers_see_whole_transactions);
+  tcase_add_test(tc, test_fairness);
+  tcase_add_test(tc, test_slots);
+  tcase_add_loop_test(tc, test_garbage_in_shm, 0, 2);
+  tcase_add_test(tc, test_drop_under_cursor);
   suite_add_tcase(s, tc);
   return s;
 }
