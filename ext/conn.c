@@ -125,7 +125,7 @@ static void drop_snapshot(lsm_conn_store *cs) {
 static void keep_snapshots(lsm_conn_store *cs) {
   lsm_conn *c = cs->conn;
   if (c->reading || lsm_store_is_memory(cs->store) || sqlite3_get_autocommit(c->db)) return;
-  c->reading = lsm_marker_join(c) == SQLITE_OK;
+  c->reading = lsm_marker_join(c, false) == SQLITE_OK;
 }
 
 /* A failure to read the token, as the thread's message. */

@@ -121,13 +121,14 @@ int lsm_conn_check_drops(lsm_conn *conn);
 void lsm_conn_end_drops(lsm_conn *conn, bool committed);
 
 /* The module "lsm_marker" (marker.c): from join() on, the end of the transaction
-** calls lsm_conn_end(). join() can be refused, under PRAGMA query_only for one. forget(): at every disconnect, since
+** calls lsm_conn_end(). join() can be refused, under PRAGMA query_only for one, or
+** because its table has gone (make: then it is made anew; only where the statement
+** that runs opens no cursor any more). forget(): at every disconnect, since
 ** sqlite3_close() does not wait for statements of ours. */
 int lsm_marker_register(sqlite3 *db, lsm_conn *conn);
-int lsm_marker_join(lsm_conn *conn);
+int lsm_marker_join(lsm_conn *conn, bool make);
 void lsm_marker_forget(lsm_conn *conn);
-/* Makes its table if this is a good time: no transaction that a rollback of would
-** take it back, and the schema is loaded. Else join() does it. */
-void lsm_marker_make(lsm_conn *conn);
+/* Makes its table, unless more than RUNNING statements run; at every connect. */
+void lsm_marker_make(lsm_conn *conn, int running);
 
 #endif

@@ -133,8 +133,14 @@ int lsm_marker_register(sqlite3 *db, lsm_conn *conn) {
   return sqlite3_create_module_v2(db, "lsm_marker", &marker_module, conn, NULL);
 }
 
-void lsm_marker_make(lsm_conn *c) {
-  if (!c->marker_made && sqlite3_get_autocommit(c->db)) c->marker_made = make_table(c) == SQLITE_OK;
+/* A new table makes SQLite give up the programs it has: one that runs ends with
+** SQLITE_ABORT_ROLLBACK when it opens its next cursor. */
+void lsm_marker_make(lsm_conn *c, int running) {
+  if (c->marker_made) return;
+  for (sqlite3_stmt *s = sqlite3_next_stmt(c->db, NULL); s; s = sqlite3_next_stmt(c->db, s)) {
+    if (sqlite3_stmt_busy(s) && --running < 0) return;
+  }
+  c->marker_made = make_table(c) == SQLITE_OK;
 }
 
 static int delete_nothing(lsm_conn *c) {
@@ -150,12 +156,12 @@ static int delete_nothing(lsm_conn *c) {
   return rc;
 }
 
-int lsm_marker_join(lsm_conn *c) {
+int lsm_marker_join(lsm_conn *c, bool make) {
   int rc = delete_nothing(c);
   if (rc == SQLITE_ERROR) { /* the table has gone */
     lsm_marker_forget(c);
-    rc = make_table(c);
-    if (rc == SQLITE_OK) rc = delete_nothing(c);
+    c->marker_made = make && make_table(c) == SQLITE_OK;
+    if (c->marker_made) rc = delete_nothing(c);
   }
   return rc;
 }

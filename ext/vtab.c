@@ -228,7 +228,6 @@ static int refuse_unsupported(const lsm_schema *s, char **err) {
 static int new_vtab(sqlite3 *db, lsm_conn *conn, int argc, const char *const *argv, lsm_vtab **out,
                     char **err) {
   *out = NULL;
-  lsm_marker_make(conn);
   lsm_vtab *v = sqlite3_malloc(sizeof(*v));
   if (v == NULL) return SQLITE_NOMEM;
   memset(v, 0, sizeof(*v));
@@ -268,6 +267,7 @@ static int new_vtab(sqlite3 *db, lsm_conn *conn, int argc, const char *const *ar
 static int vtab_connect(sqlite3 *db, void *aux, int argc, const char *const *argv,
                         sqlite3_vtab **out, char **err) {
   lsm_vtab *v;
+  lsm_marker_make(aux, 0);
   int rc = new_vtab(db, aux, argc, argv, &v, err);
   *out = v == NULL ? NULL : &v->base;
   return rc;
@@ -304,6 +304,7 @@ static int vtab_create(sqlite3 *db, void *aux, int argc, const char *const *argv
   lsm_vtab *v;
   lsm_catalog cat;
   *out = NULL;
+  lsm_marker_make(aux, 1);
   int code = new_vtab(db, aux, argc, argv, &v, err);
   if (code != SQLITE_OK) return code;
   code = open_share(v, true, err);
@@ -336,7 +337,7 @@ static int vtab_destroy(sqlite3_vtab *vtab) {
   int rc = SQLITE_OK;
   if (lsm_vtab_open_store(v) == SQLITE_OK) {
     const uint8_t *id = lsm_store_id(lsm_store_db(v->cs->store));
-    rc = lsm_marker_join(conn);
+    rc = lsm_marker_join(conn, true);
     if (rc == SQLITE_OK) rc = lsm_token_hand_on(conn->db, v->db_schema, v->table, id);
     if (rc == SQLITE_OK) rc = lsm_conn_add_drop(conn, v->cs, v->keyspace, v->db_schema, v->table);
     for (int i = 0; i < v->nindex && rc == SQLITE_OK; i++) {

@@ -162,7 +162,7 @@ class OneSnapshot(Case):
         self.assertEqual(self.keys(self.b), [1])
         self.b.execute("COMMIT")
         self.b.execute("PRAGMA query_only=0")
-        for lose in ("PRAGMA temp_store=MEMORY", 'DROP TABLE temp."sqlite-lsm-marker"'):
+        for lose in ("PRAGMA temp_store=MEMORY", 'DROP TABLE IF EXISTS temp."sqlite-lsm-marker"'):
             self.b.execute("BEGIN")
             self.b.execute("SELECT * FROM t").fetchall()
             self.b.execute("COMMIT")
@@ -175,6 +175,16 @@ class OneSnapshot(Case):
                 self.assertEqual(self.keys(self.b), before)
                 self.b.execute(end)
                 before.append(before[-1] + 1)
+
+    def test_a_connection_that_begins_with_a_transaction(self):
+        self.a.execute("CREATE TABLE p(h INTEGER PRIMARY KEY, k)")
+        self.a.execute("INSERT INTO p VALUES(0, 0)")
+        new = self.open()
+        new.execute("BEGIN IMMEDIATE")
+        new.execute("INSERT INTO p SELECT max(h) + 1, (SELECT key FROM t ORDER BY key DESC LIMIT 1)"
+                    " FROM p")
+        new.execute("COMMIT")
+        self.assertEqual(self.a.execute("SELECT * FROM p").fetchall(), [(0, 0), (1, 1)])
 
     def test_reads_of_a_transaction_that_drops(self):
         self.b.execute("BEGIN")
