@@ -417,6 +417,36 @@ START_TEST(test_host_sync_before_flush) {
 }
 END_TEST
 
+/* A host's commit that is lost takes with it what the log has behind it: a durable
+** commit of the store's own makes the host durable first, once. */
+START_TEST(test_host_sync_before_durable_commit) {
+  host h = {0, 0, true, LSM_OK};
+  ck_lsm(lsm_close(db));
+  opt.host_sync = count_sync;
+  opt.host_arg = &h;
+  ck_lsm(lsm_open(env, STORE_DIR, &opt, &db));
+  uint32_t ks = store_keyspace(db, LSM_LEVELED);
+  lsm_txn *t = store_begin(db);
+  ck_lsm(lsm_txn_put(t, ks, S("a"), S("1")));
+  ck_lsm(lsm_txn_prepare(t, LSM_SYNC_FULL, HOST, NULL));
+  lsm_txn_commit(t);
+  ck_assert_int_eq(h.calls, 0);
+  for (int i = 0; i < 4; i++) {
+    static const lsm_sync syncs[] = {LSM_SYNC_NORMAL, LSM_SYNC_FULL, LSM_SYNC_FULL, LSM_SYNC_FULL};
+    static const int calls[] = {0, 1, 2, 2};
+    h.rc = i == 1 ? LSM_IOERR : LSM_OK;
+    t = store_begin(db);
+    ck_lsm(lsm_txn_put(t, ks, S("b"), S("2")));
+    lsm_rc rc = lsm_txn_prepare(t, syncs[i], NULL, NULL);
+    ck_assert_int_eq(rc, h.rc);
+    ck_assert_int_eq(h.calls, calls[i]);
+    if (rc == LSM_OK) lsm_txn_commit(t);
+    else ck_lsm(lsm_txn_rollback(t));
+  }
+  ck_assert_str_eq(store_all(db, ks), "a=1 b=2");
+}
+END_TEST
+
 static bool stop_third(void *arg) {
   int *calls = arg;
   return ++*calls >= 3;
@@ -453,6 +483,7 @@ Suite *db_txn_suite(void) {
   tcase_add_test(tc, test_two_phase_in_doubt);
   tcase_add_loop_test(tc, test_host_lost_commits, 0, 3);
   tcase_add_test(tc, test_host_sync_before_flush);
+  tcase_add_test(tc, test_host_sync_before_durable_commit);
   tcase_add_test(tc, test_busy);
   tcase_set_timeout(tc, 60);
   suite_add_tcase(s, tc);
