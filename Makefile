@@ -81,7 +81,7 @@ LSM_C := $(wildcard lsm/*.c)
 EXT_C := $(wildcard ext/*.c)
 SUITE_C := $(sort $(wildcard tests/lsm/test_*.c tests/ext/test_*.c))
 UNIT_C := tests/run.c $(SUITE_C) $(wildcard tests/support/*.c)
-PROGRAM_C := $(wildcard tests/bench/*.c tests/crash/*.c tests/fuzz/*.c)
+PROGRAM_C := $(wildcard tests/bench/*.c tests/crash/*.c tests/fuzz/*.c tests/stress/*.c)
 FUZZERS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 SUITES := $(patsubst test_%.c,%,$(notdir $(SUITE_C)))
 # Suites that start threads themselves or through an open store: those for TSan.
@@ -150,6 +150,9 @@ build/$(1)/powercut: $$(addprefix build/$(1)/tests/crash/,powercut.o disk.o load
 build/$(1)/record.so: build/$(1)/tests/crash/record.o
 	$$(Q)$$(cmd_$(1)) $(SHARED) -o $$@ $$^ -ldl $(LIBS)
 
+build/$(1)/stress: build/$(1)/tests/stress/stress.o
+	$$(Q)$$(cmd_$(1)) -o $$@ $$^ -lsqlite3 $(LIBS)
+
 build/$(1)/kill9: build/$(1)/tests/crash/kill9.o
 	$$(Q)$$(cmd_$(1)) -o $$@ $$^ -lsqlite3 $(LIBS)
 
@@ -166,7 +169,7 @@ $(foreach v,plain debug asan tsan clang libfuzzer,$(eval $(call VARIANT,$(v))))
 
 #------------------------------------------------------------------- targets
 .PHONY: all deps deps-bindings demo test unit unit-asan unit-tsan layers symbols sql sql-asan bindings \
-        clang-build crash fuzz fuzz-short bench load install uninstall clean format help
+        clang-build crash stress stress-tsan fuzz fuzz-short bench load install uninstall clean format help
 
 all: $(EXTENSION) ## build the extension, lsmvtab.so (default)
 
@@ -237,6 +240,14 @@ powercut-short: $(EXTENSION) build/plain/powercut ## some hundred of them; and w
 	@{ build/plain/powercut cuts=900 && for b in $(BREAKS); do \
 	     build/plain/powercut cuts=300 only='FULL, 1' break=$$b || exit 1; done; } | \
 	   awk '/^[0-9]+ checks/ {n += $$1; f += $$3; next} {print} END {print n " checks, " f + 0 " failed"}'
+
+# JOURNAL=delete: another journal mode; KILLS=no: nobody is killed.
+stress: $(EXTENSION) build/plain/stress ## processes of threads move money for TIME=60 s and are killed; none may be lost
+	@nice -n 10 build/plain/stress $(TIME)
+
+stress-tsan: build/tsan/$(EXTENSION) build/tsan/stress ## the same under TSan
+	@LSMVTAB=./build/tsan/lsmvtab TSAN_OPTIONS=halt_on_error=1:suppressions=tests/stress/tsan.supp \
+	 nice -n 10 $(NORANDOM) build/tsan/stress $(TIME)
 
 # FUZZ='wal sst' picks decoders, for both.
 TIME ?= 60

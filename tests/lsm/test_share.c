@@ -296,7 +296,7 @@ static void write_all(void *arg) {
   racer *r = arg;
   for (uint64_t n = 0; !atomic_load(r->stop); n++) {
     lsm_txn *t = NULL;
-    char key[8], value[32];
+    char key[16], value[32];
     uint64_t start = env->now_us(env);
     ck_lsm(lsm_txn_begin(r->db, 20000, NULL, &t));
     uint64_t us = env->now_us(env) - start;
@@ -321,7 +321,7 @@ static void read_all(void *arg) {
     ck_lsm(lsm_snapshot_acquire(r->db, &snap));
     lsm_rc rc = lsm_get(snap, r->ks, S("k0"), &first);
     for (int i = 1; i < 8; i++) {
-      char key[8];
+      char key[16];
       snprintf(key, sizeof(key), "k%d", i);
       if (lsm_get(snap, r->ks, S(key), &value) != rc) r->same = false;
       if (rc == LSM_OK && !lsm_slice_eq(lsm_buf_slice(&first), lsm_buf_slice(&value))) r->same = false;

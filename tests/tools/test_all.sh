@@ -9,7 +9,7 @@
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 make=${MAKE:-make}
-parts=${TEST_PARTS:-layers symbols unit sql bindings unit-asan sql-asan unit-tsan fuzz-short clang-build crash powercut-short}
+parts=${TEST_PARTS:-layers symbols unit sql bindings unit-asan sql-asan unit-tsan fuzz-short clang-build crash powercut-short stress stress-tsan}
 jobs=$(nproc 2>/dev/null || echo 2)
 passed=0 failed=0 skipped=0 start=$SECONDS
 
@@ -29,8 +29,8 @@ for part in $parts; do
     continue
   fi
   echo "== $part"
-  count=COUNT=${COUNT:-5} # of crash: a short slice
-  $make --no-print-directory -j"$jobs" "$part" "$count" 2>&1 | tee "$log"
+  slice=(COUNT="${COUNT:-5}" TIME="${TIME:-10}") # of crash and stress: short ones
+  $make --no-print-directory -j"$jobs" "$part" "${slice[@]}" 2>&1 | tee "$log"
   rc=${PIPESTATUS[0]}
   tally=$(grep -E '^[0-9]+ checks(, [0-9]+ failed)?(, [0-9]+ skipped)?$' "$log" | tail -1)
   n=$(sed -nE 's/^([0-9]+) checks.*/\1/p' <<<"$tally")
