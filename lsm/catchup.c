@@ -33,6 +33,8 @@ typedef struct news {
   lsm_memtable *mem;      /* NULL: unchanged */
   lsm_memtable *imm;      /* a new immutable one; NULL: none */
   uint64_t imm_log, imm_txid;
+  lsm_version *mem_runs;  /* what is just below them */
+  lsm_version *imm_runs;
   bool push;              /* the active one becomes immutable */
   bool has_log;           /* something was read from a log */
   uint64_t number, end;
@@ -43,6 +45,8 @@ static void news_fini(news *n) {
   lsm_version_unref(n->st.version);
   lsm_memtable_unref(n->mem);
   lsm_memtable_unref(n->imm);
+  lsm_version_unref(n->mem_runs);
+  lsm_version_unref(n->imm_runs);
   memset(n, 0, sizeof(*n));
 }
 
@@ -71,9 +75,9 @@ static lsm_rc read_manifest(lsm_db *db, news *n) {
 
 /* A log from its start into a new memtable. */
 static lsm_rc read_log(lsm_db *db, uint64_t number, uint64_t end, lsm_memtable **mem,
-                       lsm_wal_info *info) {
+                       lsm_version **runs, lsm_wal_info *info) {
   lsm_rc rc = lsm_memtable_new(mem);
-  return rc == LSM_OK ? lsm_replay_range(db, *mem, number, 0, end, info) : rc;
+  return rc == LSM_OK ? lsm_replay_range(db, *mem, runs, number, 0, end, info) : rc;
 }
 
 /* On in the active log, up to END. Readers' views must not see half a batch. */
@@ -81,7 +85,8 @@ static lsm_rc read_on(lsm_db *db, uint64_t end) {
   lsm_wal_info info;
   if (db->log_end >= end) return LSM_OK;
   lsm_mutex_lock(&db->apply_mu);
-  lsm_rc rc = lsm_replay_range(db, db->mem, db->log_number, db->log_end, end, &info);
+  lsm_rc rc = lsm_replay_range(db, db->mem, &db->mem_runs, db->log_number, db->log_end, end,
+                               &info);
   if (rc == LSM_OK) lsm_db_raise_committed(db, db->replayed);
   lsm_mutex_unlock(&db->apply_mu);
   if (rc == LSM_OK) {
@@ -117,11 +122,11 @@ static lsm_rc read_logs(lsm_db *db, news *n) {
     rc = read_on(db, head.prev.end);
     n->push = true;
   } else if (before >= n->oldest && before != 0) {
-    rc = read_log(db, before, head.prev.end, &n->imm, &info);
+    rc = read_log(db, before, head.prev.end, &n->imm, &n->imm_runs, &info);
     n->imm_log = before;
   }
   n->imm_txid = db->last_txid;
-  if (rc == LSM_OK) rc = read_log(db, n->number, n->end, &n->mem, &info);
+  if (rc == LSM_OK) rc = read_log(db, n->number, n->end, &n->mem, &n->mem_runs, &info);
   return rc;
 }
 
@@ -131,6 +136,7 @@ static void install(lsm_db *db, news *n) {
   lsm_left left = {0};
   lsm_wal *old_wal = NULL;
   lsm_memtable *old_mem = NULL;
+  lsm_version *old_runs = NULL;
   lsm_mutex_lock(&db->apply_mu);
   lsm_mutex_lock(&db->mu);
   if (n->st.version != NULL) {
@@ -149,16 +155,23 @@ static void install(lsm_db *db, news *n) {
     if (n->push || n->imm != NULL) {
       assert(db->imm == NULL);
       db->imm = n->push ? db->mem : n->imm;
+      db->imm_runs = n->push ? db->mem_runs : n->imm_runs;
       db->imm_log = n->push ? db->log_number : n->imm_log;
       db->imm_txid = n->imm_txid;
       db->imm_has_host = true; /* who knows: a sync too many */
       db->imm_foreign = true;
       db->imm_synced = false;
       n->imm = NULL;
+      n->imm_runs = NULL;
     }
-    if (!n->push) old_mem = db->mem;
+    if (!n->push) {
+      old_mem = db->mem;
+      old_runs = db->mem_runs;
+    }
     db->mem = n->mem;
+    db->mem_runs = n->mem_runs;
     n->mem = NULL;
+    n->mem_runs = NULL;
     db->log_number = n->number;
     db->log_end = n->end;
     db->log_salt = n->salt;
@@ -170,6 +183,7 @@ static void install(lsm_db *db, news *n) {
   lsm_mutex_unlock(&db->apply_mu);
   lsm_wal_close(old_wal);
   lsm_memtable_unref(old_mem);
+  lsm_version_unref(old_runs);
   lsm_left_free(&left);
 }
 

@@ -61,22 +61,9 @@ static lsm_rc add_run(lsm_cursor *c, lsm_filemeta *const *files, size_t count) {
   return add_source(c, it, ranges, rr);
 }
 
-static lsm_rc add_views(lsm_cursor *c) {
+static lsm_rc add_tree(lsm_cursor *c, const lsm_version *v) {
   lsm_rc rc = LSM_OK;
-  /* Of a keyspace that was dropped, or made since, only the overlay counts. */
-  bool there = lsm_version_tree(c->snap->version, c->keyspace) != NULL;
-  int nviews = there ? c->snap->nviews : c->snap->noverlays;
-  for (int i = 0; i < nviews && rc == LSM_OK; i++) {
-    lsm_iter *it = NULL;
-    rc = lsm_memview_iter(&c->snap->views[i], &it);
-    if (rc == LSM_OK) rc = add_source(c, it, lsm_memview_ranges(&c->snap->views[i]), NULL);
-  }
-  return rc;
-}
-
-static lsm_rc add_tree(lsm_cursor *c) {
-  lsm_rc rc = LSM_OK;
-  const lsm_tree *t = lsm_version_tree(c->snap->version, c->keyspace);
+  const lsm_tree *t = v != NULL ? lsm_version_tree(v, c->keyspace) : NULL;
   if (t == NULL) return LSM_OK;
   const lsm_level *l0 = &t->levels[0];
   for (size_t i = 0; i < l0->count && rc == LSM_OK;) {
@@ -86,6 +73,22 @@ static lsm_rc add_tree(lsm_cursor *c) {
   }
   for (int l = 1; l < LSM_MAX_LEVELS && rc == LSM_OK; l++) {
     if (t->levels[l].count > 0) rc = add_run(c, t->levels[l].files, t->levels[l].count);
+  }
+  return rc;
+}
+
+static lsm_rc add_views(lsm_cursor *c) {
+  lsm_rc rc = LSM_OK;
+  /* Of a keyspace that was dropped, or made since, only the overlay counts. */
+  bool there = lsm_version_tree(c->snap->version, c->keyspace) != NULL;
+  int nviews = there ? c->snap->nviews : c->snap->noverlays;
+  for (int i = 0; i < nviews && rc == LSM_OK; i++) {
+    lsm_iter *it = NULL;
+    if (c->snap->views[i].mt != NULL) {
+      rc = lsm_memview_iter(&c->snap->views[i], &it);
+      if (rc == LSM_OK) rc = add_source(c, it, lsm_memview_ranges(&c->snap->views[i]), NULL);
+    }
+    if (rc == LSM_OK) rc = add_tree(c, c->snap->runs[i]);
   }
   return rc;
 }
@@ -123,7 +126,7 @@ lsm_rc lsm_cursor_open(lsm_snapshot *snap, uint32_t keyspace, lsm_slice lower, l
   }
   c->prefix = c->lower.size - lower.size;
   if (rc == LSM_OK) rc = add_views(c);
-  if (rc == LSM_OK) rc = add_tree(c);
+  if (rc == LSM_OK) rc = add_tree(c, c->snap->version);
   if (rc == LSM_OK) rc = build_iter(c);
   if (rc != LSM_OK) {
     lsm_cursor_close(c);

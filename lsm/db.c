@@ -267,8 +267,10 @@ void lsm_swap_version(lsm_db *db, lsm_version *version, uint64_t log, uint64_t p
   if (db->imm != NULL && db->imm_log < log) {
     while (db->imm_wal_pins > 0) lsm_cond_wait(&db->cv, &db->mu);
     left->imm = db->imm;
+    left->runs = db->imm_runs;
     left->wal = db->imm_wal;
     db->imm = NULL;
+    db->imm_runs = NULL;
     db->imm_wal = NULL;
     db->imm_foreign = false;
   }
@@ -278,6 +280,7 @@ void lsm_swap_version(lsm_db *db, lsm_version *version, uint64_t log, uint64_t p
 void lsm_left_free(lsm_left *left) {
   lsm_wal_close(left->wal);
   lsm_memtable_unref(left->imm);
+  lsm_version_unref(left->runs);
   lsm_version_unref(left->version);
 }
 
@@ -429,13 +432,10 @@ static bool has_number(const lsm_buf *sorted, uint64_t number) {
          bsearch(key, sorted->data, sorted->size / 8, 8, cmp_u64) != NULL;
 }
 
-/* Every file of the version must be there; what is not of it goes. */
-static lsm_rc check_files(lsm_db *db, dir_scan *s) {
-  if (s->ssts.size > 0) qsort(s->ssts.data, s->ssts.size / 8, 8, cmp_u64);
-  lsm_buf live = {0};
+/* Every file of V (NULL: none) must be there; its number goes into LIVE. */
+static lsm_rc find_files(lsm_db *db, const dir_scan *s, const lsm_version *v, lsm_buf *live) {
   lsm_rc rc = LSM_OK;
-  const lsm_version *v = db->version;
-  for (size_t t = 0; t < v->count && rc == LSM_OK; t++) {
+  for (size_t t = 0; v != NULL && t < v->count && rc == LSM_OK; t++) {
     for (int l = 0; l < LSM_MAX_LEVELS && rc == LSM_OK; l++) {
       const lsm_level *level = &v->trees[t]->levels[l];
       for (size_t i = 0; i < level->count && rc == LSM_OK; i++) {
@@ -444,11 +444,21 @@ static lsm_rc check_files(lsm_db *db, dir_scan *s) {
           rc = lsm_fail(LSM_CORRUPT, "%s/%06llu.sst: missing", db->dir,
                         (unsigned long long)number);
         } else {
-          rc = lsm_buf_put_u64(&live, number);
+          rc = lsm_buf_put_u64(live, number);
         }
       }
     }
   }
+  return rc;
+}
+
+/* Every file of the version, and of the log, must be there; what is not theirs
+** goes. */
+static lsm_rc check_files(lsm_db *db, dir_scan *s) {
+  if (s->ssts.size > 0) qsort(s->ssts.data, s->ssts.size / 8, 8, cmp_u64);
+  lsm_buf live = {0};
+  lsm_rc rc = find_files(db, s, db->version, &live);
+  if (rc == LSM_OK) rc = find_files(db, s, db->mem_runs, &live);
   if (rc == LSM_OK && !db->opt.read_only) {
     if (live.size > 0) qsort(live.data, live.size / 8, 8, cmp_u64);
     for (size_t i = 0; i < s->ssts.size; i += 8) {
@@ -586,6 +596,7 @@ static lsm_rc recover_logs(lsm_db *db, dir_scan *s) {
   db->old_logs = s->logs; /* recovery sorts them out */
   memset(&s->logs, 0, sizeof(s->logs));
   lsm_rc rc = lsm_recover(db, db->log);
+  if (rc == LSM_OK) rc = check_files(db, s);
   if (rc != LSM_OK || db->share == NULL) return rc;
   bool loose = db->old_logs.size > 0 || db->dropped_logs.size > 0 || db->log_commit != 0 ||
                db->flush_first;
@@ -627,6 +638,8 @@ static void free_db(lsm_db *db) {
   lsm_memtable_unref(db->mem);
   lsm_memtable_unref(db->imm);
   lsm_memtable_unref(db->spare);
+  lsm_version_unref(db->mem_runs);
+  lsm_version_unref(db->imm_runs);
   lsm_manifest_close(db->manifest);
   lsm_version_unref(db->version);
   if (db->tables != NULL) lsm_db_purge(db);
@@ -681,7 +694,6 @@ static lsm_rc open_store(lsm_db *db) {
   if (db->opt.create && !db->opt.read_only) rc = db->env->mkdir(db->env, db->dir);
   if (rc == LSM_OK) rc = attach(db, &alone);
   if (rc == LSM_OK) rc = alone ? open_manifest(db, &scan) : join_manifest(db);
-  if (rc == LSM_OK && alone) rc = check_files(db, &scan);
   if (rc == LSM_OK) rc = make_parts(db);
   if (rc == LSM_OK) rc = alone ? recover_logs(db, &scan) : lsm_catch_up(db);
   if (rc == LSM_OK && db->share != NULL && !db->keep_open_lock) lsm_share_opened(db->share);
@@ -727,7 +739,7 @@ lsm_rc lsm_close(lsm_db *db) {
   bool writer = !db->opt.read_only && lsm_writer_enter(db, 0, NULL) == LSM_OK;
   /* Spares the next open the replay; the log has it all, if it is not broken. */
   if (writer && db->wal != NULL &&
-      (lsm_wal_is_broken(db->wal) ||
+      (lsm_wal_is_broken(db->wal) || db->mem_runs != NULL ||
        lsm_memtable_used(db->mem) > db->opt.memtable_size / 4)) {
     (void)lsm_flush(db, NULL);
   }

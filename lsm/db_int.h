@@ -5,6 +5,7 @@
 **   recover.c  the log, read back
 **   catchup.c  what other processes have written; the writer's lock
 **   txn.c      transactions up to the log and the memtable
+**   spill.c    runs of transactions larger than their share of memory
 **   room.c     rotation, slow-down, stall
 **   snapshot.c snapshots and point reads
 **   hosts.c    snapshots that agree with a host's
@@ -109,6 +110,7 @@ struct lsm_db {
   int l0_pressure; /* of version: see lsm_l0_pressure() */
   lsm_memtable *mem; /* changed under the log role and mu */
   lsm_memtable *imm; /* being flushed; NULL when none */
+  lsm_version *imm_runs; /* just below imm: what mem_runs was; or NULL */
   lsm_wal *imm_wal;
   uint64_t imm_log;  /* its log's number */
   uint64_t imm_txid; /* last transaction in it */
@@ -154,6 +156,9 @@ struct lsm_db {
   lsm_buf dropped_logs;  /* u64 numbers: recovery's; without content that counts */
   uint64_t slow_debt_us;
   lsm_memtable *spare;   /* an overlay to reuse */
+  /* Just below mem, above imm: files of a transaction that are in the log, not yet
+  ** in the manifest; NULL: none. Changed under apply_mu, too. */
+  lsm_version *mem_runs;
 
   /* files that nobody holds any more; guarded by garbage_mu (a leaf) */
   lsm_mutex garbage_mu;
@@ -179,6 +184,10 @@ lsm_rc lsm_db_log_edit(lsm_db *db, lsm_edit *e, bool *unknown);
 ** it. Takes manifest_mu. */
 lsm_rc lsm_db_settle(lsm_db *db);
 lsm_version *lsm_db_version(lsm_db *db); /* the current one, referenced */
+/* All tables that are the store's: the version, and what only the log names (NULL:
+** nothing), referenced. */
+#define LSM_DB_PARTS 3
+void lsm_db_parts(lsm_db *db, lsm_version *parts[LSM_DB_PARTS]);
 /* Removes files nobody holds. Any thread, no locks held. */
 void lsm_db_purge(lsm_db *db);
 lsm_rc lsm_remove_file(lsm_db *db, lsm_filetype type, uint64_t number);
@@ -196,12 +205,17 @@ void lsm_manifest_exit(lsm_db *db);
 typedef struct lsm_left {
   lsm_version *version;
   lsm_memtable *imm;
+  lsm_version *runs;
   lsm_wal *wal;
 } lsm_left;
 void lsm_swap_version(lsm_db *db, lsm_version *version, uint64_t log, uint64_t pos,
                       lsm_left *left);
 void lsm_left_free(lsm_left *left);
 void lsm_db_note_garbage(void *db, uint64_t number); /* for lsm_version_new() */
+/* The same of a file that no other process has ever known. */
+void lsm_db_note_doomed(void *db, uint64_t number);
+/* The edit just made leaves out a file that was the store's. REQUIRES: manifest_mu. */
+void lsm_db_disown(lsm_db *db, lsm_filemeta *f);
 
 /*------------------------------------------------------- catchup.c */
 
@@ -223,9 +237,10 @@ void lsm_job_unlock(lsm_db *db, lsm_share_lock_id id);
 
 /*------------------------------------------------------- recover.c */
 
-/* Applies what is committed in [from, to) of a log that others write. */
-lsm_rc lsm_replay_range(lsm_db *db, lsm_memtable *mem, uint64_t number, uint64_t from,
-                        uint64_t to, lsm_wal_info *info);
+/* Applies what is committed in [from, to) of a log that others write; *runs is
+** replaced when it has a transaction's files. */
+lsm_rc lsm_replay_range(lsm_db *db, lsm_memtable *mem, lsm_version **runs, uint64_t number,
+                        uint64_t from, uint64_t to, lsm_wal_info *info);
 /* Settles what a killed writer left behind log_end. REQUIRES: the writer's lock. */
 lsm_rc lsm_recover_tail(lsm_db *db);
 
@@ -273,19 +288,23 @@ struct lsm_snapshot {
   uint64_t txid; /* of the last transaction in it */
   int nviews;
   int noverlays; /* 1: views[0] is a transaction's */
-  lsm_memview views[LSM_SNAPSHOT_VIEWS]; /* newest first */
+  lsm_memview views[LSM_SNAPSHOT_VIEWS]; /* newest first; some may be empty */
+  lsm_version *runs[LSM_SNAPSHOT_VIEWS]; /* each just below its view, or NULL */
   lsm_version *version;
 };
 
-/* overlay may be NULL. Of base (may be NULL: the current state). */
+/* overlay and runs, a transaction's, may be NULL. Of base (may be NULL: the
+** current state). */
 lsm_rc lsm_snapshot_make(lsm_db *db, const lsm_snapshot *base, lsm_memtable *overlay,
-                         lsm_snapshot **snap);
+                         lsm_version *runs, lsm_snapshot **snap);
 /* The same in two steps: fill gives it the current state, as this process knows
 ** it. REQUIRES: apply_mu, mu. */
 lsm_rc lsm_snapshot_alloc(lsm_db *db, lsm_snapshot **snap);
 void lsm_snapshot_fill(lsm_snapshot *snap);
 /* The current state as this process knows it. */
 lsm_rc lsm_snapshot_known(lsm_db *db, lsm_snapshot **snap);
+/* Looks a key up in the tree of its keyspace; *done: the answer is final. */
+lsm_rc lsm_tree_get(lsm_db *db, const lsm_tree *t, lsm_slice key, lsm_buf *value, bool *done);
 /* Looks an internal key up in views and files. */
 lsm_rc lsm_snapshot_get(lsm_snapshot *snap, lsm_slice key, lsm_buf *value);
 
@@ -337,6 +356,35 @@ void lsm_output_discard(lsm_db *db, const lsm_edit *e);
 
 /* Writes db->imm to level 0. Called by the flusher. */
 lsm_rc lsm_flush_imm(lsm_db *db);
+/* Writes what V shows as run RUN of level 0, files synced, into the edit; on failure
+** those done are in it. VERSION tells which keyspaces there are, BELOW (may be
+** NULL) has runs between. keep: all tombstones, and keyspaces that are not there. */
+lsm_rc lsm_flush_view(lsm_db *db, const lsm_memview *v, const lsm_version *version,
+                      const lsm_version *below, bool keep, uint64_t run, lsm_edit *e);
+/* How files of a keyspace are first written. */
+void lsm_flush_options(const lsm_version *v, uint32_t keyspace, lsm_keyspace_options *opt);
+
+/*--------------------------------------------------------- spill.c */
+
+/* Runs of a transaction: versions that have nothing but level 0. NULL: none. */
+
+#define LSM_RUNS_MAX 64 /* that are merged at once */
+
+/* RUNS with what VIEW shows as one more run, durable. */
+lsm_rc lsm_runs_add(lsm_db *db, lsm_version *runs, const lsm_memview *view, lsm_version **next);
+/* Makes many runs of like size one. On failure *runs is what it was, or better. */
+lsm_rc lsm_runs_merge(lsm_db *db, lsm_version **runs);
+/* The most runs of a keyspace: as many numbers lsm_runs_seal() needs. */
+size_t lsm_runs_count(const lsm_version *runs);
+/* The same files as runs of the store, with these numbers, rising; what the log
+** says of them is appended to *payload. */
+lsm_rc lsm_runs_seal(lsm_db *db, const lsm_version *runs, const uint64_t *numbers, size_t count,
+                     lsm_buf *payload, lsm_version **sealed);
+/* The files do not go any more when nobody holds them. */
+void lsm_runs_keep(lsm_db *db, lsm_version *runs);
+/* Files that a log names. */
+lsm_rc lsm_runs_decode(lsm_db *db, lsm_slice payload, const char *path, uint64_t off,
+                       lsm_version **runs);
 
 /*------------------------------------------------------- compact.c */
 

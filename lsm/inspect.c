@@ -26,14 +26,24 @@ static uint64_t oldest_run_bytes(const lsm_tree *t) {
   return bytes;
 }
 
-static void count_files(const lsm_version *v, lsm_stats *s) {
+static void count_files(const lsm_version *v, lsm_stats *s, bool all) {
   for (size_t t = 0; t < v->count; t++) {
     for (int l = 0; l < LSM_MAX_LEVELS; l++) {
       const lsm_level *level = &v->trees[t]->levels[l];
       for (size_t i = 0; i < level->count; i++) add_file(s, level->files[i]);
     }
-    s->last_level_raw_bytes += oldest_run_bytes(v->trees[t]);
+    if (all) s->last_level_raw_bytes += oldest_run_bytes(v->trees[t]);
   }
+}
+
+void lsm_db_parts(lsm_db *db, lsm_version *parts[LSM_DB_PARTS]) {
+  lsm_mutex_lock(&db->apply_mu);
+  lsm_mutex_lock(&db->mu);
+  parts[0] = lsm_version_ref(db->version);
+  parts[1] = db->mem_runs != NULL ? lsm_version_ref(db->mem_runs) : NULL;
+  parts[2] = db->imm_runs != NULL ? lsm_version_ref(db->imm_runs) : NULL;
+  lsm_mutex_unlock(&db->mu);
+  lsm_mutex_unlock(&db->apply_mu);
 }
 
 void lsm_get_stats(lsm_db *db, lsm_stats *s) {
@@ -72,11 +82,14 @@ void lsm_get_stats(lsm_db *db, lsm_stats *s) {
     s->memtable_bytes += lsm_memtable_memory(db->imm);
     s->memtable_entries += lsm_memtable_entries(db->imm);
   }
-  lsm_version *v = lsm_version_ref(db->version);
   lsm_mutex_unlock(&db->mu);
   lsm_mutex_unlock(&db->apply_mu);
-  count_files(v, s);
-  lsm_version_unref(v);
+  lsm_version *parts[LSM_DB_PARTS];
+  lsm_db_parts(db, parts);
+  for (int i = 0; i < LSM_DB_PARTS; i++) {
+    if (parts[i] != NULL) count_files(parts[i], s, i == 0);
+    lsm_version_unref(parts[i]);
+  }
   s->obsolete_files = atomic_load(&db->garbage_count);
 }
 
@@ -158,6 +171,24 @@ static lsm_rc file_share(lsm_db *db, const lsm_filemeta *f, lsm_slice lo, lsm_sl
   return LSM_OK;
 }
 
+/* Adds what the files of a version (NULL: none) have between the bounds. */
+static lsm_rc estimate_files(lsm_db *db, const lsm_version *v, uint32_t keyspace, lsm_slice from,
+                             lsm_slice to, double *rows, double *bytes) {
+  lsm_rc rc = LSM_OK;
+  const lsm_tree *t = v != NULL ? lsm_version_tree(v, keyspace) : NULL;
+  for (int l = 0; l < LSM_MAX_LEVELS && t != NULL && rc == LSM_OK; l++) {
+    for (size_t i = 0; i < t->levels[l].count && rc == LSM_OK; i++) {
+      const lsm_filemeta *f = t->levels[l].files[i];
+      double share = 0;
+      if (!lsm_filemeta_overlaps(f, from, to, true)) continue;
+      rc = file_share(db, f, from, to, &share);
+      *rows += share * (double)(f->entries - f->tombstones);
+      *bytes += share * (double)f->size;
+    }
+  }
+  return rc;
+}
+
 lsm_rc lsm_estimate(lsm_snapshot *s, uint32_t keyspace, lsm_slice lower, lsm_slice upper,
                     uint64_t *rows, uint64_t *bytes) {
   lsm_buf lo = {0}, hi = {0};
@@ -174,18 +205,9 @@ lsm_rc lsm_estimate(lsm_snapshot *s, uint32_t keyspace, lsm_slice lower, lsm_sli
   lsm_slice from = lsm_buf_slice(&lo), to = lsm_buf_slice(&hi);
   for (int i = 0; i < s->nviews && rc == LSM_OK; i++) {
     nrows += (double)lsm_memview_estimate(&s->views[i], from, to);
+    rc = estimate_files(s->db, s->runs[i], keyspace, from, to, &nrows, &nbytes);
   }
-  const lsm_tree *t = lsm_version_tree(s->version, keyspace);
-  for (int l = 0; l < LSM_MAX_LEVELS && t != NULL && rc == LSM_OK; l++) {
-    for (size_t i = 0; i < t->levels[l].count && rc == LSM_OK; i++) {
-      const lsm_filemeta *f = t->levels[l].files[i];
-      double share = 0;
-      if (!lsm_filemeta_overlaps(f, from, to, true)) continue;
-      rc = file_share(s->db, f, from, to, &share);
-      nrows += share * (double)(f->entries - f->tombstones);
-      nbytes += share * (double)f->size;
-    }
-  }
+  if (rc == LSM_OK) rc = estimate_files(s->db, s->version, keyspace, from, to, &nrows, &nbytes);
   lsm_buf_fini(&lo);
   lsm_buf_fini(&hi);
   *rows = (uint64_t)nrows;

@@ -94,6 +94,8 @@ typedef lsm_rc (*lsm_host_sync_fn)(void *arg);
 typedef struct lsm_options {
   size_t memtable_size; /* bytes at which a memtable is flushed: 64 MB */
   size_t cache_size;    /* bytes for blocks, indexes and filters: 64 MB */
+  size_t txn_memory;    /* bytes of a transaction at which it goes to files; 0: a quarter
+                        ** of memtable_size, 1 MB at least */
   bool create;          /* make the store when there is none: false */
   bool read_only;       /* never write a byte: false */
   lsm_host_txid_fn host_txid; /* NULL: what is undecided is rolled back */

@@ -6,8 +6,8 @@
 ** promised either: the later logs are dropped, so that the store stands at one
 ** instant. The first write removes them (room.c).
 **
-** A record that can be taken back (BATCH, PREPARE) waits for the next one. An
-** ABORT drops it. A BATCH counts otherwise. A PREPARE belongs to a host, whose
+** A record that can be taken back (BATCH, FILES, PREPARE) waits for the next one.
+** An ABORT drops it. BATCH and FILES count otherwise. A PREPARE belongs to a host, whose
 ** number T of its last transaction here decides about number x:
 **   a COMMIT follows    it happened, but if T < x the host has lost it in a
 **                       power loss: then it, and all after it, is dropped
@@ -22,6 +22,8 @@
 typedef struct replay {
   lsm_db *db;
   lsm_memtable *mem; /* where it goes */
+  lsm_version **runs; /* and files of a transaction, just below */
+  bool fresh;        /* nothing was in either before */
   bool published;    /* a range that its writer has settled: ask nobody */
   const char *path;
   lsm_buf pending; /* payload that waits */
@@ -36,12 +38,16 @@ typedef struct replay {
   bool host_known;
 } replay;
 
+static bool has_host(lsm_wal_type type) {
+  return type == LSM_WAL_PREPARE || type == LSM_WAL_PREPARE_FILES;
+}
+
 /* Checks a batch as a whole, then writes its entries. */
 static lsm_rc apply_batch(replay *r) {
   const uint8_t *begin = r->pending.data;
   const uint8_t *end = begin == NULL ? NULL : begin + r->pending.size; /* NULL: empty */
   lsm_entry e;
-  if (r->type == LSM_WAL_PREPARE) begin += LSM_HOST_SIZE;
+  if (has_host(r->type)) begin += LSM_HOST_SIZE;
   for (const uint8_t *p = begin; p < end;) {
     p = lsm_entry_parse(p, end, &e);
     if (p == NULL) return lsm_corrupt(r->path, r->off, "malformed batch");
@@ -51,10 +57,36 @@ static lsm_rc apply_batch(replay *r) {
     lsm_rc rc = lsm_memtable_write(r->mem, e.kind, e.key, e.value);
     if (rc != LSM_OK) return rc;
   }
+  return LSM_OK;
+}
+
+/* Files that a transaction wrote go below the memtable. Nothing of their log is
+** older, and all logs before it had been flushed. */
+static lsm_rc apply_files(replay *r) {
+  lsm_version *runs = NULL;
+  lsm_slice payload = lsm_buf_slice(&r->pending);
+  if (has_host(r->type)) {
+    payload = lsm_slice_of(payload.data + LSM_HOST_SIZE, payload.size - LSM_HOST_SIZE);
+  }
+  if (r->fresh && (*r->runs != NULL || !lsm_memtable_is_empty(r->mem))) {
+    return lsm_corrupt(r->path, r->off, "files of a transaction behind other changes");
+  }
+  lsm_rc rc = lsm_runs_decode(r->db, payload, r->path, r->off, &runs);
+  if (rc != LSM_OK) return rc;
+  lsm_version_unref(*r->runs);
+  *r->runs = runs;
+  return LSM_OK;
+}
+
+/* What waits has happened. */
+static lsm_rc apply(replay *r) {
+  bool files = r->type == LSM_WAL_FILES || r->type == LSM_WAL_PREPARE_FILES;
+  lsm_rc rc = files ? apply_files(r) : apply_batch(r);
+  if (rc != LSM_OK) return rc;
   if (r->txid > r->db->last_txid) r->db->last_txid = r->txid;
   r->db->replayed = r->txid;
-  if (r->type == LSM_WAL_PREPARE) {
-    lsm_rc rc = lsm_host_enter(r->db, r->pending.data);
+  if (has_host(r->type)) {
+    rc = lsm_host_enter(r->db, r->pending.data);
     if (rc != LSM_OK) return rc;
     lsm_host_note(r->db, r->pending.data, r->txid, NULL);
   }
@@ -65,7 +97,6 @@ static lsm_rc apply_batch(replay *r) {
 static lsm_rc ask_host(replay *r) {
   const lsm_options *opt = &r->db->opt;
   const uint8_t *host = r->pending.data;
-  if (r->pending.size < LSM_HOST_SIZE) return lsm_corrupt(r->path, r->off, "malformed batch");
   if (r->has_answer && memcmp(host, r->host, LSM_HOST_SIZE) == 0) return LSM_OK;
   memcpy(r->host, host, LSM_HOST_SIZE);
   r->host_known = false;
@@ -78,7 +109,7 @@ static lsm_rc ask_host(replay *r) {
 static lsm_rc settle_undecided(replay *r, bool last) {
   lsm_db *db = r->db;
   if (r->published) { /* its writer took it back, or could not log the decision */
-    return lsm_share_decided(db->share) == r->txid ? apply_batch(r) : LSM_OK;
+    return lsm_share_decided(db->share) == r->txid ? apply(r) : LSM_OK;
   }
   lsm_rc rc = ask_host(r);
   if (rc != LSM_OK) return rc;
@@ -94,7 +125,7 @@ static lsm_rc settle_undecided(replay *r, bool last) {
     db->flush_first = true;
   }
   db->mem_has_host = true;
-  return apply_batch(r);
+  return apply(r);
 }
 
 /* The waiting PREPARE has its COMMIT: did the host keep it? */
@@ -106,7 +137,7 @@ static lsm_rc settle_committed(replay *r) {
     return LSM_OK;
   }
   r->db->mem_has_host = true;
-  return apply_batch(r);
+  return apply(r);
 }
 
 /* What waits is not taken back, nor committed by a record of its own. */
@@ -114,7 +145,7 @@ static lsm_rc settle(replay *r, bool last) {
   if (!r->has_pending) return LSM_OK;
   r->has_pending = false;
   if (r->txid > r->db->last_txid) r->db->last_txid = r->txid;
-  return r->type == LSM_WAL_BATCH ? apply_batch(r) : settle_undecided(r, last);
+  return has_host(r->type) ? settle_undecided(r, last) : apply(r);
 }
 
 /* A COMMIT or ABORT must follow what it speaks of. */
@@ -137,7 +168,12 @@ static lsm_rc replay_record(void *arg, const lsm_wal_record *rec) {
   switch (rec->type) {
     case LSM_WAL_BATCH:
     case LSM_WAL_PREPARE:
+    case LSM_WAL_FILES:
+    case LSM_WAL_PREPARE_FILES:
       rc = settle(r, false);
+      if (rc == LSM_OK && has_host(rec->type) && rec->payload.size < LSM_HOST_SIZE) {
+        rc = lsm_corrupt(r->path, rec->off, "record without its host");
+      }
       if (rc == LSM_OK) rc = lsm_buf_set(&r->pending, rec->payload);
       if (rc != LSM_OK) return rc;
       r->has_pending = true;
@@ -251,6 +287,8 @@ lsm_rc lsm_recover(lsm_db *db, uint64_t manifest_log) {
   replay r = {0};
   r.db = db;
   r.mem = db->mem;
+  r.runs = &db->mem_runs;
+  r.fresh = true;
   lsm_rc rc = select_logs(db, manifest_log, &logs);
   if (rc == LSM_OK) rc = replay_logs(db, &r, manifest_log, &logs);
   if (rc == LSM_OK) {
@@ -270,11 +308,12 @@ lsm_rc lsm_recover(lsm_db *db, uint64_t manifest_log) {
 
 /*------------------------------------------------------- other processes */
 
-lsm_rc lsm_replay_range(lsm_db *db, lsm_memtable *mem, uint64_t number, uint64_t from,
-                        uint64_t to, lsm_wal_info *info) {
+lsm_rc lsm_replay_range(lsm_db *db, lsm_memtable *mem, lsm_version **runs, uint64_t number,
+                        uint64_t from, uint64_t to, lsm_wal_info *info) {
   replay r = {0};
   r.db = db;
   r.mem = mem;
+  r.runs = runs;
   r.published = true;
   char *path = lsm_filename_new(db->dir, LSM_FILE_WAL, number);
   if (path == NULL) return lsm_nomem();
@@ -293,6 +332,7 @@ lsm_rc lsm_recover_tail(lsm_db *db) {
   lsm_wal_info info = {0};
   r.db = db;
   r.mem = db->mem;
+  r.runs = &db->mem_runs;
   if (db->log_number == 0) return LSM_OK;
   char *path = lsm_filename_new(db->dir, LSM_FILE_WAL, db->log_number);
   if (path == NULL) return lsm_nomem();

@@ -266,6 +266,8 @@ lsm_rc lsm_rotate(lsm_db *db, const lsm_interrupt *intr) {
   lsm_mutex_lock(&db->apply_mu);
   lsm_mutex_lock(&db->mu);
   db->imm = db->mem;
+  db->imm_runs = db->mem_runs;
+  db->mem_runs = NULL;
   db->imm_wal = db->wal;
   db->imm_log = db->log_number;
   db->imm_txid = db->last_txid;
@@ -352,8 +354,9 @@ lsm_rc lsm_make_room(lsm_db *db, size_t bytes, const lsm_interrupt *intr) {
   } else if (runs >= LSM_L0_SLOW) {
     slow_down(db, bytes, runs);
   }
-  bool full = !lsm_memtable_is_empty(db->mem) &&
-              lsm_memtable_used(db->mem) + bytes > db->opt.memtable_size;
+  bool full = db->mem_runs != NULL ||
+              (!lsm_memtable_is_empty(db->mem) &&
+               lsm_memtable_used(db->mem) + bytes > db->opt.memtable_size);
   if (!full && !db->flush_first && !lsm_wal_is_broken(db->wal)) return LSM_OK;
   uint64_t start = db->env->now_us(db->env);
   rc = lsm_rotate(db, intr);

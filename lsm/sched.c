@@ -158,7 +158,7 @@ lsm_rc lsm_flush(lsm_db *db, const lsm_interrupt *intr) {
   /* A broken log goes even if nothing is in it: what was to be taken out of it
   ** may be there still. */
   bool broken = db->wal != NULL && lsm_wal_is_broken(db->wal);
-  if (broken || !lsm_memtable_is_empty(db->mem)) {
+  if (broken || !lsm_memtable_is_empty(db->mem) || db->mem_runs != NULL) {
     rc = lsm_log_ensure(db);
     if (rc == LSM_OK) rc = lsm_rotate(db, intr);
   }

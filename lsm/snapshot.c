@@ -1,9 +1,21 @@
 /* snapshot.c: one instant of the store, and point reads in it.
 **
-** A snapshot is a few memtable views and a version: immutability does the
-** rest. Reads go from newest to oldest; within a source a point beats the
+** A snapshot is a few memtable views, below some of them runs of a large
+** transaction, and a version: immutability does the rest. Reads go from newest to oldest; within a source a point beats the
 ** source's range tombstones, and either ends the search. */
 #include "db_int.h"
+
+/* One more layer; view is taken over, runs is not. */
+static void add_layer(lsm_snapshot *s, lsm_memview view, lsm_version *runs) {
+  s->views[s->nviews] = view;
+  s->runs[s->nviews++] = runs != NULL ? lsm_version_ref(runs) : NULL;
+}
+
+/* The view of a memtable; an empty one if there is nothing in it. */
+static lsm_memview view_of(lsm_memtable *mt) {
+  lsm_memview none = {NULL, 0, 0};
+  return mt == NULL || lsm_memtable_is_empty(mt) ? none : lsm_memtable_view(mt);
+}
 
 lsm_rc lsm_snapshot_alloc(lsm_db *db, lsm_snapshot **snap) {
   lsm_snapshot *s = lsm_calloc(sizeof(*s));
@@ -17,8 +29,10 @@ lsm_rc lsm_snapshot_alloc(lsm_db *db, lsm_snapshot **snap) {
 
 void lsm_snapshot_fill(lsm_snapshot *s) {
   lsm_db *db = s->db;
-  if (!lsm_memtable_is_empty(db->mem)) s->views[s->nviews++] = lsm_memtable_view(db->mem);
-  if (db->imm != NULL) s->views[s->nviews++] = lsm_memtable_view(db->imm);
+  if (!lsm_memtable_is_empty(db->mem) || db->mem_runs != NULL) {
+    add_layer(s, view_of(db->mem), db->mem_runs);
+  }
+  if (db->imm != NULL) add_layer(s, view_of(db->imm), db->imm_runs);
   s->version = lsm_version_ref(db->version);
   s->txid = atomic_load(&db->committed);
 }
@@ -34,26 +48,28 @@ lsm_rc lsm_snapshot_known(lsm_db *db, lsm_snapshot **snap) {
   return LSM_OK;
 }
 
-/* Of a transaction: its overlay over its base. */
+/* Of a transaction: its overlay and runs over its base. */
 static lsm_rc make_of_txn(lsm_db *db, const lsm_snapshot *base, lsm_memtable *overlay,
-                          lsm_snapshot **snap) {
+                          lsm_version *runs, lsm_snapshot **snap) {
   lsm_rc rc = lsm_snapshot_alloc(db, snap);
   if (rc != LSM_OK) return rc;
   lsm_snapshot *s = *snap;
-  if (overlay != NULL && !lsm_memtable_is_empty(overlay)) {
-    s->views[s->nviews++] = lsm_memtable_view(overlay);
+  if (runs != NULL || (overlay != NULL && !lsm_memtable_is_empty(overlay))) {
+    add_layer(s, view_of(overlay), runs);
     s->noverlays = 1;
   }
-  for (int i = 0; i < base->nviews; i++) s->views[s->nviews++] = lsm_memview_ref(&base->views[i]);
+  for (int i = 0; i < base->nviews; i++) {
+    add_layer(s, lsm_memview_ref(&base->views[i]), base->runs[i]);
+  }
   s->version = lsm_version_ref(base->version);
   s->txid = base->txid;
   return LSM_OK;
 }
 
 lsm_rc lsm_snapshot_make(lsm_db *db, const lsm_snapshot *base, lsm_memtable *overlay,
-                         lsm_snapshot **snap) {
+                         lsm_version *runs, lsm_snapshot **snap) {
   *snap = NULL;
-  if (base != NULL) return make_of_txn(db, base, overlay, snap);
+  if (base != NULL) return make_of_txn(db, base, overlay, runs, snap);
   lsm_rc rc = lsm_catch_up(db);
   if (rc != LSM_OK) return rc;
   lsm_settle_dead(db);
@@ -61,7 +77,7 @@ lsm_rc lsm_snapshot_make(lsm_db *db, const lsm_snapshot *base, lsm_memtable *ove
 }
 
 lsm_rc lsm_snapshot_acquire(lsm_db *db, lsm_snapshot **snap) {
-  return lsm_snapshot_make(db, NULL, NULL, snap);
+  return lsm_snapshot_make(db, NULL, NULL, NULL, snap);
 }
 
 uint64_t lsm_snapshot_txid(const lsm_snapshot *s) { return s->txid; }
@@ -76,7 +92,10 @@ lsm_snapshot *lsm_snapshot_ref(lsm_snapshot *s) {
 void lsm_snapshot_release(lsm_snapshot *s) {
   if (s == NULL || atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) != 1) return;
   lsm_db *db = s->db;
-  for (int i = 0; i < s->nviews; i++) lsm_memview_release(&s->views[i]);
+  for (int i = 0; i < s->nviews; i++) {
+    lsm_memview_release(&s->views[i]);
+    lsm_version_unref(s->runs[i]);
+  }
   if (s->version != NULL) lsm_version_unref(s->version);
   lsm_free(s);
   atomic_fetch_sub_explicit(&db->counters.snapshots, 1, memory_order_relaxed);
@@ -119,22 +138,22 @@ static lsm_rc get_in_run(lsm_db *db, lsm_filemeta *const *files, size_t count, l
   return get_in_file(db, files[i], key, hash, value, done);
 }
 
-static lsm_rc get_in_tree(lsm_db *db, const lsm_tree *t, lsm_slice key, lsm_buf *value) {
+lsm_rc lsm_tree_get(lsm_db *db, const lsm_tree *t, lsm_slice key, lsm_buf *value, bool *done) {
   uint64_t hash = lsm_hash64(key, 0);
-  bool done = false;
   lsm_rc rc;
+  *done = false;
   const lsm_level *l0 = &t->levels[0];
   for (size_t i = 0; i < l0->count;) {
     size_t n = lsm_run_length(l0, i);
-    rc = get_in_run(db, l0->files + i, n, key, hash, value, &done);
-    if (done) return rc;
+    rc = get_in_run(db, l0->files + i, n, key, hash, value, done);
+    if (*done) return rc;
     i += n;
   }
   for (int l = 1; l < LSM_MAX_LEVELS; l++) {
     const lsm_level *level = &t->levels[l];
     if (level->count == 0) continue;
-    rc = get_in_run(db, level->files, level->count, key, hash, value, &done);
-    if (done) return rc;
+    rc = get_in_run(db, level->files, level->count, key, hash, value, done);
+    if (*done) return rc;
   }
   return LSM_NOTFOUND;
 }
@@ -149,12 +168,16 @@ lsm_rc lsm_snapshot_get(lsm_snapshot *s, lsm_slice key, lsm_buf *value) {
   for (int i = 0; i < nviews; i++) {
     lsm_kind kind;
     lsm_slice found;
-    bool covered = false;
+    bool covered = false, done = false;
     lsm_rc rc = lsm_memview_get(&s->views[i], key, &kind, &found, &covered);
     if (rc == LSM_OK) return kind == LSM_KIND_PUT ? lsm_buf_set(value, found) : LSM_NOTFOUND;
     if (rc != LSM_NOTFOUND || covered) return rc;
+    const lsm_tree *r = s->runs[i] != NULL ? lsm_version_tree(s->runs[i], keyspace) : NULL;
+    if (r != NULL) rc = lsm_tree_get(s->db, r, key, value, &done);
+    if (done) return rc;
   }
-  return t == NULL ? LSM_NOTFOUND : get_in_tree(s->db, t, key, value);
+  bool done;
+  return t == NULL ? LSM_NOTFOUND : lsm_tree_get(s->db, t, key, value, &done);
 }
 
 /* An internal key on the stack when it is short. */

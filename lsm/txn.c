@@ -5,6 +5,12 @@
 ** fail, in this order: the log role, room, memory, log record, sync; commit()
 ** then merges the overlay into the active memtable, in order.
 **
+** An overlay that exceeds its share of memory is written to files (spill.c), and
+** a fresh one takes over: the transaction is then the overlay over its runs.
+** Such a one is spilled wholly at prepare; the log gets a new file, in which a
+** record that names the tables comes first; commit() puts them below the
+** active memtable, which is empty then. The next flush makes them the store's.
+**
 **            put, delete, ...                 put, delete (ABORT goes to the log)
 **             +----+                        +---------------------+
 **             v    |       prepare          v                     |
@@ -12,13 +18,19 @@
 **             +-> rollback                                        +---> rollback
 **
 ** Threads: one at a time; the writer role makes it the only one of the store. */
+#include <stdio.h>
+
 #include "batch.h"
 #include "db_int.h"
 
 #define BEGIN_WAIT_US 5000u /* between looks at the interrupt function */
+#define MIN_BUDGET (1u << 20)
+#define ERRMSG_SIZE 512
 
+/* All marks are of the present overlay; those made before it are empty ones. */
 typedef struct savepoint {
   int n;
+  lsm_version *runs; /* what was below the overlay then, or NULL */
   lsm_memmark mark;
   uint64_t user_bytes;
 } savepoint;
@@ -26,6 +38,9 @@ typedef struct savepoint {
 struct lsm_txn {
   lsm_db *db;
   lsm_memtable *overlay;
+  lsm_version *runs;   /* what was spilled of it, or NULL */
+  lsm_version *sealed; /* prepared: the runs as the store will have them */
+  size_t budget;       /* memory of the overlay at which it is spilled */
   lsm_snapshot *base; /* the store when it began; nobody else commits meanwhile */
   savepoint *marks;
   size_t nmarks, marks_cap;
@@ -106,6 +121,11 @@ lsm_rc lsm_writer_look(lsm_db *db) {
   return rc;
 }
 
+static size_t budget_of(const lsm_db *db) {
+  size_t bytes = db->opt.txn_memory > 0 ? db->opt.txn_memory : db->opt.memtable_size / 4;
+  return bytes < MIN_BUDGET && db->opt.txn_memory == 0 ? MIN_BUDGET : bytes;
+}
+
 lsm_rc lsm_txn_begin(lsm_db *db, int64_t busy_ms, const lsm_interrupt *intr, lsm_txn **out) {
   *out = NULL;
   if (db->opt.read_only) return lsm_fail(LSM_READONLY, "%s: opened read-only", db->dir);
@@ -117,8 +137,9 @@ lsm_rc lsm_txn_begin(lsm_db *db, int64_t busy_ms, const lsm_interrupt *intr, lsm
     return rc;
   }
   t->db = db;
+  t->budget = budget_of(db);
   rc = take_overlay(db, &t->overlay);
-  if (rc == LSM_OK) rc = lsm_snapshot_make(db, NULL, NULL, &t->base);
+  if (rc == LSM_OK) rc = lsm_snapshot_make(db, NULL, NULL, NULL, &t->base);
   if (rc != LSM_OK) {
     lsm_memtable_unref(t->overlay);
     drop_writer_role(db);
@@ -130,7 +151,11 @@ lsm_rc lsm_txn_begin(lsm_db *db, int64_t busy_ms, const lsm_interrupt *intr, lsm
 }
 
 static void release_marks(lsm_txn *t, size_t keep) {
-  while (t->nmarks > keep) lsm_memtable_unmark(&t->marks[--t->nmarks].mark);
+  while (t->nmarks > keep) {
+    savepoint *s = &t->marks[--t->nmarks];
+    lsm_memtable_unmark(&s->mark);
+    lsm_version_unref(s->runs);
+  }
 }
 
 /* Gives everything back, roles included. */
@@ -139,6 +164,8 @@ static void free_txn(lsm_txn *t) {
   release_marks(t, 0);
   lsm_free(t->marks);
   lsm_snapshot_release(t->base);
+  lsm_version_unref(t->runs);
+  lsm_version_unref(t->sealed);
   give_overlay_back(db, t->overlay);
   lsm_buf_fini(&t->key);
   lsm_buf_fini(&t->bound);
@@ -146,9 +173,15 @@ static void free_txn(lsm_txn *t) {
   if (t->prepared) lsm_log_release(db);
   drop_writer_role(db);
   lsm_free(t);
+  lsm_db_purge(db);
 }
 
-/*---------------------------------------------------------------- changes */
+/*------------------------------------------------------- taking a prepare back */
+
+static void drop_sealed(lsm_txn *t) {
+  lsm_version_unref(t->sealed);
+  t->sealed = NULL;
+}
 
 /* Takes a prepare back: the log is told, the role returned. Fails only when the
 ** log could not be told; an ABORT that is there but may not be durable is
@@ -158,12 +191,89 @@ static lsm_rc unprepare(lsm_txn *t) {
   if (t->logged && !t->has_host) {
     lsm_rc rc = lsm_wal_append(t->db->wal, LSM_WAL_ABORT, t->txid, NULL, 0);
     if (rc != LSM_OK) return rc;
-    if (t->sync == LSM_SYNC_FULL && lsm_log_sync(t->db) != LSM_OK) t->abort_unsynced = true;
+    /* Tables that the log names must be there, unless it surely takes that back. */
+    bool sync = t->sync == LSM_SYNC_FULL || t->sealed != NULL;
+    if (sync && lsm_log_sync(t->db) != LSM_OK) {
+      t->abort_unsynced = t->sync == LSM_SYNC_FULL;
+      if (t->sealed != NULL) lsm_runs_keep(t->db, t->sealed);
+    }
   }
   t->prepared = t->logged = false;
+  drop_sealed(t);
   lsm_log_release(t->db);
   return LSM_OK;
 }
+
+/*------------------------------------------------------------------ spilling */
+
+/* Marks under which something else is seen than now, or than what was spilled. */
+static bool has_partial_marks(const lsm_txn *t) {
+  if (t->nmarks == 0) return false;
+  const lsm_memview *v = &t->marks[t->nmarks - 1].mark.view;
+  return v->points != 0 || v->ranges != 0;
+}
+
+static bool same_view(const lsm_memview *a, const lsm_memview *b) {
+  return a->points == b->points && a->ranges == b->ranges;
+}
+
+/* The runs as mark I of the overlay (nmarks: as it is now) needs them, referenced
+** (NULL: none). DONE: those of the marks before it. What a mark shows is a run of
+** its own, in the place of those for other marks. */
+static lsm_rc runs_of(lsm_txn *t, size_t i, lsm_version *const *done, lsm_version **runs) {
+  lsm_memview v = i == t->nmarks ? lsm_memtable_peek(t->overlay) : t->marks[i].mark.view;
+  lsm_version *below = i == t->nmarks ? t->runs : t->marks[i].runs;
+  bool empty = v.points == 0 && v.ranges == 0;
+  *runs = empty ? below : NULL;
+  if (!empty && i > 0 && same_view(&v, &t->marks[i - 1].mark.view)) *runs = done[i - 1];
+  if (*runs != NULL) lsm_version_ref(*runs);
+  return empty || *runs != NULL ? LSM_OK : lsm_runs_add(t->db, below, &v, runs);
+}
+
+/* Everything was written: marks and transaction stand on a fresh overlay. */
+static void change_overlay(lsm_txn *t, lsm_memtable *fresh, lsm_version **runs) {
+  for (size_t i = 0; i < t->nmarks; i++) {
+    savepoint *s = &t->marks[i];
+    lsm_memtable_unmark(&s->mark);
+    s->mark = lsm_memtable_mark(fresh);
+    lsm_version_unref(s->runs);
+    s->runs = runs[i];
+  }
+  lsm_version_unref(t->runs);
+  t->runs = runs[t->nmarks];
+  give_overlay_back(t->db, t->overlay);
+  t->overlay = fresh;
+}
+
+/* Writes the overlay to files; on failure nothing has changed. */
+static lsm_rc spill(lsm_txn *t) {
+  lsm_memtable *fresh = NULL;
+  size_t n = 0;
+  lsm_version **runs = lsm_calloc((t->nmarks + 1) * sizeof(lsm_version *));
+  if (runs == NULL) return lsm_nomem();
+  lsm_rc rc = take_overlay(t->db, &fresh);
+  for (; rc == LSM_OK && n <= t->nmarks; n++) rc = runs_of(t, n, runs, &runs[n]);
+  if (rc == LSM_OK) {
+    change_overlay(t, fresh, runs);
+    if (t->runs != NULL) (void)lsm_runs_merge(t->db, &t->runs); /* else they stay many */
+  } else {
+    for (size_t i = 0; i < n; i++) lsm_version_unref(runs[i]);
+    lsm_memtable_unref(fresh);
+    lsm_db_purge(t->db);
+  }
+  lsm_free(runs);
+  return rc;
+}
+
+/* Between changes. While a mark shows part of the overlay it would have to be
+** written apart: that can wait a little. */
+static lsm_rc spill_if_large(lsm_txn *t) {
+  size_t used = lsm_memtable_used(t->overlay);
+  if (LSM_LIKELY(used <= t->budget)) return LSM_OK;
+  return used > 2 * t->budget || !has_partial_marks(t) ? spill(t) : LSM_OK;
+}
+
+/*---------------------------------------------------------------- changes */
 
 /* The internal key of (keyspace, key) in *buf. */
 static lsm_rc make_key(lsm_buf *buf, uint32_t keyspace, lsm_slice key) {
@@ -186,6 +296,7 @@ static lsm_rc write_entry(lsm_txn *t, lsm_kind kind, uint32_t keyspace, lsm_slic
     return lsm_fail(LSM_MISUSE, "%s: key or value too long", t->db->dir);
   }
   lsm_rc rc = unprepare(t);
+  if (rc == LSM_OK) rc = spill_if_large(t);
   if (rc == LSM_OK) rc = make_key(&t->key, keyspace, key);
   if (rc == LSM_OK) rc = lsm_memtable_write(t->overlay, kind, lsm_buf_slice(&t->key), value);
   if (rc == LSM_OK) t->user_bytes += key.size + value.size;
@@ -205,6 +316,7 @@ lsm_rc lsm_txn_delete_range(lsm_txn *t, uint32_t keyspace, lsm_slice lower, lsm_
     return lsm_fail(LSM_MISUSE, "%s: no keyspace %u", t->db->dir, (unsigned)keyspace);
   }
   lsm_rc rc = unprepare(t);
+  if (rc == LSM_OK) rc = spill_if_large(t);
   if (rc == LSM_OK) rc = make_key(&t->key, keyspace, lower);
   if (rc == LSM_OK) {
     rc = upper.data != NULL ? make_key(&t->bound, keyspace, upper)
@@ -231,14 +343,19 @@ lsm_rc lsm_txn_get(lsm_txn *t, uint32_t keyspace, lsm_slice key, lsm_buf *value)
     if (rc == LSM_OK) return kind == LSM_KIND_PUT ? lsm_buf_set(value, found) : LSM_NOTFOUND;
     if (rc != LSM_NOTFOUND || covered) return rc;
   }
-  return lsm_snapshot_get(t->base, k, value);
+  const lsm_tree *r = t->runs != NULL ? lsm_version_tree(t->runs, keyspace) : NULL;
+  bool done = false;
+  if (r != NULL) rc = lsm_tree_get(t->db, r, k, value, &done);
+  return done ? rc : lsm_snapshot_get(t->base, k, value);
 }
 
 lsm_rc lsm_txn_snapshot(lsm_txn *t, lsm_snapshot **snap) {
-  return lsm_snapshot_make(t->db, t->base, t->overlay, snap);
+  return lsm_snapshot_make(t->db, t->base, t->overlay, t->runs, snap);
 }
 
-bool lsm_txn_is_empty(const lsm_txn *t) { return lsm_memtable_is_empty(t->overlay); }
+bool lsm_txn_is_empty(const lsm_txn *t) {
+  return t->runs == NULL && lsm_memtable_is_empty(t->overlay);
+}
 
 uint64_t lsm_txn_id(const lsm_txn *t) { return t->txid; }
 
@@ -253,6 +370,12 @@ static size_t marks_below(const lsm_txn *t, int n) {
 
 lsm_rc lsm_txn_savepoint(lsm_txn *t, int n) {
   release_marks(t, marks_below(t, n));
+  /* Before the mark, so that it need not be written apart. */
+  if (lsm_memtable_used(t->overlay) > t->budget) {
+    lsm_rc rc = unprepare(t);
+    if (rc == LSM_OK) rc = spill(t);
+    if (rc != LSM_OK) return rc;
+  }
   if (t->nmarks == t->marks_cap) {
     size_t cap = t->marks_cap == 0 ? 4 : 2 * t->marks_cap;
     savepoint *m = lsm_realloc(t->marks, cap * sizeof(*m));
@@ -263,6 +386,7 @@ lsm_rc lsm_txn_savepoint(lsm_txn *t, int n) {
   savepoint *s = &t->marks[t->nmarks++];
   s->n = n;
   s->user_bytes = t->user_bytes;
+  s->runs = t->runs != NULL ? lsm_version_ref(t->runs) : NULL;
   s->mark = lsm_memtable_mark(t->overlay);
   return LSM_OK;
 }
@@ -274,9 +398,17 @@ bool lsm_txn_has_savepoint(const lsm_txn *t, int n) {
 
 void lsm_txn_release(lsm_txn *t, int n) { release_marks(t, marks_below(t, n)); }
 
+static void set_runs(lsm_txn *t, lsm_version *runs) {
+  if (runs != NULL) lsm_version_ref(runs);
+  lsm_version_unref(t->runs);
+  t->runs = runs;
+  lsm_db_purge(t->db);
+}
+
 /* Back to the very start. */
 static void rollback_all(lsm_txn *t) {
   release_marks(t, 0);
+  set_runs(t, NULL);
   lsm_memtable_clear(t->overlay);
   t->user_bytes = 0;
 }
@@ -293,21 +425,19 @@ lsm_rc lsm_txn_rollback_to(lsm_txn *t, int n) {
   release_marks(t, keep);
   savepoint *s = &t->marks[keep - 1];
   lsm_memtable_rollback(t->overlay, &s->mark);
+  set_runs(t, s->runs);
   t->user_bytes = s->user_bytes;
   return LSM_OK;
 }
 
 /*---------------------------------------------------------------- prepare */
 
-/* Appends the batch, the host's name in front if there is one. On failure the
-** log is as it was. */
-static lsm_rc log_batch(lsm_txn *t, const uint8_t *host) {
+/* Appends the transaction's record of one of two types, the second with the
+** host's name in front if there is one. On failure the log is as it was. */
+static lsm_rc log_record(lsm_txn *t, lsm_wal_type alone, lsm_wal_type hosted, const uint8_t *host,
+                         const lsm_slice *parts, int n) {
   lsm_db *db = t->db;
-  const lsm_slice *parts;
   lsm_slice *with_host = NULL;
-  int n;
-  lsm_rc rc = lsm_memtable_batch(t->overlay, &t->scratch, &parts, &n);
-  if (rc != LSM_OK) return rc;
   uint64_t before = lsm_wal_end(db->wal);
   if (host != NULL) {
     with_host = lsm_malloc(((size_t)n + 1) * sizeof(*with_host));
@@ -317,13 +447,35 @@ static lsm_rc log_batch(lsm_txn *t, const uint8_t *host) {
     parts = with_host;
     n++;
   }
-  rc = lsm_wal_append(db->wal, host != NULL ? LSM_WAL_PREPARE : LSM_WAL_BATCH, db->last_txid + 1,
-                      parts, n);
+  lsm_rc rc = lsm_wal_append(db->wal, host != NULL ? hosted : alone, db->last_txid + 1, parts, n);
   lsm_free(with_host);
   if (rc != LSM_OK) return rc;
   t->txid = ++db->last_txid;
   LSM_COUNT(db, wal_bytes, lsm_wal_end(db->wal) - before);
   return LSM_OK;
+}
+
+static lsm_rc log_batch(lsm_txn *t, const uint8_t *host) {
+  const lsm_slice *parts;
+  int n;
+  lsm_rc rc = lsm_memtable_batch(t->overlay, &t->scratch, &parts, &n);
+  return rc == LSM_OK ? log_record(t, LSM_WAL_BATCH, LSM_WAL_PREPARE, host, parts, n) : rc;
+}
+
+/* The runs become level-0 runs of the store, older than all that comes into the
+** active memtable, newer than all there is: numbered between the log so far and
+** a new one, and what the log so far holds goes to tables first. */
+static lsm_rc seal_runs(lsm_txn *t, lsm_buf *payload, const lsm_interrupt *intr) {
+  lsm_db *db = t->db;
+  size_t count = lsm_runs_count(t->runs);
+  uint64_t *numbers = lsm_malloc(count * sizeof(*numbers));
+  if (numbers == NULL) return lsm_nomem();
+  for (size_t i = 0; i < count; i++) numbers[i] = lsm_db_new_number(db);
+  lsm_rc rc = lsm_rotate(db, intr);
+  if (rc == LSM_OK) rc = lsm_wait_flushed(db, intr);
+  if (rc == LSM_OK) rc = lsm_runs_seal(db, t->runs, numbers, count, payload, &t->sealed);
+  lsm_free(numbers);
+  return rc;
 }
 
 bool lsm_txn_is_prepared(const lsm_txn *t) { return t->prepared; }
@@ -334,38 +486,69 @@ static bool is_prepared_for(const lsm_txn *t, lsm_sync sync, const uint8_t *host
          (host == NULL || memcmp(t->host, host, LSM_HOST_SIZE) == 0);
 }
 
-lsm_rc lsm_txn_prepare(lsm_txn *t, lsm_sync sync, const uint8_t *host,
-                       const lsm_interrupt *intr) {
+/* Makes room for the overlay in the active memtable; or, when the transaction is
+** in files, for them below an empty one. */
+static lsm_rc make_place(lsm_txn *t, lsm_buf *payload, const lsm_interrupt *intr) {
   lsm_db *db = t->db;
-  if (lsm_memtable_is_empty(t->overlay)) return LSM_OK;
-  if (is_prepared_for(t, sync, host)) return LSM_OK;
-  lsm_rc rc = unprepare(t);
-  if (rc == LSM_OK) rc = lsm_log_acquire(db, intr);
+  bool files = t->runs != NULL;
+  lsm_rc rc = lsm_make_room(db, files ? 0 : lsm_memtable_used(t->overlay), intr);
   if (rc != LSM_OK) return rc;
-  rc = lsm_make_room(db, lsm_memtable_used(t->overlay), intr);
-  if (rc == LSM_OK) {
-    lsm_memview v = lsm_memtable_peek(t->overlay);
-    lsm_mutex_lock(&db->apply_mu);
-    rc = lsm_memtable_reserve_merge(db->mem, &v);
-    lsm_mutex_unlock(&db->apply_mu);
-  }
+  if (files) return seal_runs(t, payload, intr);
+  lsm_memview v = lsm_memtable_peek(t->overlay);
+  lsm_mutex_lock(&db->apply_mu);
+  rc = lsm_memtable_reserve_merge(db->mem, &v);
+  lsm_mutex_unlock(&db->apply_mu);
+  return rc;
+}
+
+/* The record, synced if asked. On failure it is taken back; a log that is broken
+** by that is rotated next time. */
+static lsm_rc log_changes(lsm_txn *t, lsm_sync sync, const uint8_t *host, const lsm_buf *payload) {
+  lsm_db *db = t->db;
+  lsm_slice edit = lsm_buf_slice(payload);
+  lsm_rc rc = LSM_OK;
   /* When the host goes on without a sync of the log, its number may be durable
   ** before the COMMITs that it then no longer stands for. */
-  if (rc == LSM_OK && host != NULL && lsm_owed(db, LSM_OWED_COMMIT) && sync != LSM_SYNC_FULL) {
-    rc = lsm_log_sync(db);
-  }
+  if (host != NULL && lsm_owed(db, LSM_OWED_COMMIT) && sync != LSM_SYNC_FULL) rc = lsm_log_sync(db);
   if (rc == LSM_OK && host != NULL) {
     rc = lsm_host_enter(db, host);
     if (rc == LSM_OK) lsm_host_announce(db);
   }
   /* What a host loses goes with all that follows in the log. */
   if (rc == LSM_OK && host == NULL && sync == LSM_SYNC_FULL) rc = lsm_settle_host(db);
-  if (rc == LSM_OK) rc = log_batch(t, host);
+  if (rc != LSM_OK) return rc;
+  rc = t->sealed == NULL
+           ? log_batch(t, host)
+           : log_record(t, LSM_WAL_FILES, LSM_WAL_PREPARE_FILES, host, &edit, 1);
   if (rc == LSM_OK && sync == LSM_SYNC_FULL) {
     rc = lsm_log_sync(db);
-    if (rc != LSM_OK) (void)lsm_wal_undo(db->wal); /* broken at worst: rotated next time */
+    if (rc != LSM_OK) (void)lsm_wal_undo(db->wal);
   }
+  if (rc != LSM_OK && t->sealed != NULL) {
+    char msg[ERRMSG_SIZE];
+    snprintf(msg, sizeof(msg), "%s", lsm_errmsg());
+    /* A record that may come back after a power loss must find its tables. */
+    if (lsm_log_sync(db) != LSM_OK) lsm_runs_keep(db, t->sealed);
+    lsm_set_errmsg(msg);
+  }
+  return rc;
+}
+
+lsm_rc lsm_txn_prepare(lsm_txn *t, lsm_sync sync, const uint8_t *host,
+                       const lsm_interrupt *intr) {
+  lsm_db *db = t->db;
+  lsm_buf payload = {0};
+  if (lsm_txn_is_empty(t)) return LSM_OK;
+  if (is_prepared_for(t, sync, host)) return LSM_OK;
+  lsm_rc rc = unprepare(t);
+  if (rc == LSM_OK && t->runs != NULL && !lsm_memtable_is_empty(t->overlay)) rc = spill(t);
+  if (rc == LSM_OK) rc = lsm_log_acquire(db, intr);
+  if (rc != LSM_OK) return rc;
+  rc = make_place(t, &payload, intr);
+  if (rc == LSM_OK) rc = log_changes(t, sync, host, &payload);
+  lsm_buf_fini(&payload);
   if (rc != LSM_OK) {
+    drop_sealed(t);
     lsm_log_release(db);
     return rc;
   }
@@ -392,24 +575,40 @@ static void note_decision(lsm_txn *t) {
 
 void lsm_txn_keep_base(lsm_txn *t) { t->keep_base = true; }
 
+/* The changes become the store's. BEFORE: see lsm_host_note(). */
+static void publish(lsm_txn *t, lsm_snapshot *before) {
+  lsm_db *db = t->db;
+  lsm_memview v = lsm_memtable_peek(t->overlay);
+  if (t->sealed != NULL) lsm_runs_keep(db, t->sealed);
+  lsm_mutex_lock(&db->apply_mu);
+  if (t->sealed != NULL) {
+    assert(db->mem_runs == NULL && lsm_memtable_is_empty(db->mem));
+    db->mem_runs = t->sealed;
+    t->sealed = NULL;
+  } else {
+    lsm_memtable_merge(db->mem, &v);
+  }
+  atomic_store(&db->committed, t->txid);
+  if (t->has_host) lsm_host_note(db, t->host, t->txid, before);
+  lsm_mutex_unlock(&db->apply_mu);
+  if (t->has_host) lsm_hosts_sweep(db);
+  LSM_COUNT(db, user_bytes, t->user_bytes);
+  LSM_COUNT(db, commits, 1);
+}
+
 void lsm_txn_commit(lsm_txn *t) {
   lsm_db *db = t->db;
-  if (!lsm_memtable_is_empty(t->overlay)) {
+  if (!lsm_txn_is_empty(t)) {
     assert(t->prepared);
     if (t->has_host) note_decision(t);
     release_marks(t, 0);
     lsm_snapshot *before = t->has_host && t->keep_base ? t->base : NULL;
     if (before == NULL) lsm_snapshot_release(t->base); /* or the merge would copy nodes for it */
     t->base = NULL;
-    lsm_memview v = lsm_memtable_peek(t->overlay);
-    lsm_mutex_lock(&db->apply_mu);
-    lsm_memtable_merge(db->mem, &v);
-    atomic_store(&db->committed, t->txid);
-    if (t->has_host) lsm_host_note(db, t->host, t->txid, before);
-    lsm_mutex_unlock(&db->apply_mu);
-    if (t->has_host) lsm_hosts_sweep(db);
-    LSM_COUNT(db, user_bytes, t->user_bytes);
-    LSM_COUNT(db, commits, 1);
+    publish(t, before);
+    /* Files should not wait in the log: no others can be merged with them there. If
+    ** it cannot be rotated now the next write does it. */
+    if (db->mem_runs != NULL && !db->flush_first) (void)lsm_rotate(db, NULL);
   }
   free_txn(t);
 }
@@ -421,7 +620,9 @@ lsm_rc lsm_txn_rollback(lsm_txn *t) {
     /* The record can't be contradicted: take it out of the log. If even that
     ** fails the log is broken, and the next one will say where it ended. */
     rc = lsm_wal_undo(t->db->wal);
-    if (rc == LSM_OK && t->sync == LSM_SYNC_FULL) rc = lsm_log_sync(t->db);
+    bool sync = t->sync == LSM_SYNC_FULL || t->sealed != NULL;
+    if (rc == LSM_OK && sync) rc = lsm_log_sync(t->db);
+    if (rc != LSM_OK && t->sealed != NULL) lsm_runs_keep(t->db, t->sealed);
   } else if (t->abort_unsynced) {
     rc = lsm_fail(LSM_IOERR, "%s: a power loss may bring transaction %llu back", t->db->dir,
                   (unsigned long long)t->txid);

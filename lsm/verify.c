@@ -83,15 +83,29 @@ static lsm_rc check_manifest(check *c) {
   return found(c, rc);
 }
 
-static lsm_rc check_batch(void *arg, const lsm_wal_record *rec) {
-  const char *path = arg;
-  if (rec->type != LSM_WAL_BATCH && rec->type != LSM_WAL_PREPARE) return LSM_OK;
+/* Whose log, and its name. */
+typedef struct log_check {
+  lsm_db *db;
+  const char *path;
+} log_check;
+
+static lsm_rc check_record(void *arg, const lsm_wal_record *rec) {
+  const log_check *l = arg;
+  const char *path = l->path;
   const uint8_t *p = rec->payload.data, *end = p + rec->payload.size;
   lsm_entry e;
-  if (rec->type == LSM_WAL_PREPARE) { /* the host's name comes first */
+  if (rec->type == LSM_WAL_PREPARE || rec->type == LSM_WAL_PREPARE_FILES) {
+    /* the host's name comes first */
     if (rec->payload.size < LSM_HOST_SIZE) return lsm_corrupt(path, rec->off, "malformed batch");
     p += LSM_HOST_SIZE;
   }
+  if (rec->type == LSM_WAL_FILES || rec->type == LSM_WAL_PREPARE_FILES) {
+    lsm_version *runs = NULL;
+    lsm_rc rc = lsm_runs_decode(l->db, lsm_slice_of(p, (size_t)(end - p)), path, rec->off, &runs);
+    lsm_version_unref(runs);
+    return rc;
+  }
+  if (rec->type != LSM_WAL_BATCH && rec->type != LSM_WAL_PREPARE) return LSM_OK;
   while (p < end) {
     p = lsm_entry_parse(p, end, &e);
     if (p == NULL) return lsm_corrupt(path, rec->off, "malformed batch");
@@ -108,7 +122,8 @@ static lsm_rc check_log(check *c) {
   char *path = lsm_filename_new(db->dir, LSM_FILE_WAL, number);
   if (path == NULL) return lsm_nomem();
   lsm_wal_info info;
-  lsm_rc rc = lsm_wal_replay(db->env, path, db->store_id, number, end, check_batch, path, &info);
+  log_check l = {db, path};
+  lsm_rc rc = lsm_wal_replay(db->env, path, db->store_id, number, end, check_record, &l, &info);
   if (rc == LSM_OK && (info.empty || info.end < end)) {
     rc = lsm_corrupt(path, info.end, "record does not check");
   }
@@ -116,26 +131,35 @@ static lsm_rc check_log(check *c) {
   return found(c, rc);
 }
 
+static lsm_rc check_tables(check *c, const lsm_version *v) {
+  lsm_rc rc = LSM_OK;
+  for (size_t t = 0; v != NULL && t < v->count && rc == LSM_OK; t++) {
+    for (int l = 0; l < LSM_MAX_LEVELS && rc == LSM_OK; l++) {
+      const lsm_level *level = &v->trees[t]->levels[l];
+      for (size_t i = 0; i < level->count && rc == LSM_OK; i++) {
+        rc = check_file(c, level->files[i]);
+        if (rc == LSM_OK && lsm_interrupted(c->intr)) rc = lsm_fail(LSM_INTERRUPT, "interrupted");
+      }
+    }
+  }
+  return rc;
+}
+
 lsm_rc lsm_verify(lsm_db *db, const lsm_interrupt *intr,
                   void (*report)(void *arg, const char *text), void *arg, uint64_t *findings) {
   check c = {db, intr, report, arg, 0};
-  lsm_version *v = lsm_db_version(db);
+  lsm_version *parts[LSM_DB_PARTS];
+  lsm_db_parts(db, parts);
   lsm_rc rc = check_manifest(&c);
   if (rc == LSM_OK) rc = lsm_log_acquire(db, intr);
   if (rc == LSM_OK) {
     rc = check_log(&c);
     lsm_log_release(db);
   }
-  for (size_t t = 0; t < v->count && rc == LSM_OK; t++) {
-    for (int l = 0; l < LSM_MAX_LEVELS && rc == LSM_OK; l++) {
-      const lsm_level *level = &v->trees[t]->levels[l];
-      for (size_t i = 0; i < level->count && rc == LSM_OK; i++) {
-        rc = check_file(&c, level->files[i]);
-        if (rc == LSM_OK && lsm_interrupted(intr)) rc = lsm_fail(LSM_INTERRUPT, "interrupted");
-      }
-    }
+  for (int i = 0; i < LSM_DB_PARTS; i++) {
+    if (rc == LSM_OK) rc = check_tables(&c, parts[i]);
+    lsm_version_unref(parts[i]);
   }
-  lsm_version_unref(v);
   lsm_db_purge(db);
   *findings = c.findings;
   return rc;

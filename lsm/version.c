@@ -85,6 +85,41 @@ void lsm_filemeta_unref(lsm_filemeta *f) {
   lsm_free(f);
 }
 
+lsm_rc lsm_filemeta_rerun(const lsm_filemeta *f, uint64_t run, lsm_filemeta **out) {
+  *out = NULL;
+  assert(f->life != NULL && f->level == 0);
+  size_t nkeys = f->smallest.size + f->largest.size;
+  lsm_filemeta *g = lsm_calloc(sizeof *g + nkeys);
+  if (g == NULL) return lsm_nomem();
+  uint8_t *keys = (uint8_t *)(g + 1);
+  if (f->smallest.size > 0) memcpy(keys, f->smallest.data, f->smallest.size);
+  if (f->largest.size > 0) memcpy(keys + f->smallest.size, f->largest.data, f->largest.size);
+  atomic_init(&g->refs, 1);
+  g->number = f->number;
+  g->run = run;
+  g->keyspace = f->keyspace;
+  g->size = f->size;
+  g->entries = f->entries;
+  g->tombstones = f->tombstones;
+  g->ranges = f->ranges;
+  g->raw_bytes = f->raw_bytes;
+  g->smallest = lsm_slice_of(keys, f->smallest.size);
+  g->largest = lsm_slice_of(keys + f->smallest.size, f->largest.size);
+  g->largest_open = f->largest_open;
+  g->life = f->life;
+  atomic_fetch_add_explicit(&f->life->refs, 1, memory_order_relaxed);
+  *out = g;
+  return LSM_OK;
+}
+
+/* Only who drops the last reference reads the callback, and that is after us. */
+void lsm_filemeta_doom(lsm_filemeta *f, bool doomed,
+                       void (*on_garbage)(void *arg, uint64_t number), void *arg) {
+  f->life->on_garbage = on_garbage;
+  f->life->arg = arg;
+  atomic_store(&f->life->removed, doomed);
+}
+
 /* Is all of f in front of key? */
 static bool ends_before(const lsm_filemeta *f, lsm_slice key) {
   int c = lsm_slice_cmp(f->largest, key);

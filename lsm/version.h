@@ -42,6 +42,16 @@ lsm_rc lsm_filemeta_new(uint64_t number, uint32_t keyspace, int level, uint64_t 
 lsm_filemeta *lsm_filemeta_ref(lsm_filemeta *f);
 void lsm_filemeta_unref(lsm_filemeta *f); /* accepts NULL; may call on_garbage */
 
+/* Another record of the same file, of level 0, as part of run RUN. Shares its fate.
+** REQUIRES: a version has adopted f. */
+lsm_rc lsm_filemeta_rerun(const lsm_filemeta *f, uint64_t run, lsm_filemeta **out);
+
+/* doomed: the file is garbage as soon as nobody holds it, without an edit that
+** removes it. Else it is like one of a version again. on_garbage is told.
+** REQUIRES: a version has adopted f; the caller holds it. */
+void lsm_filemeta_doom(lsm_filemeta *f, bool doomed,
+                       void (*on_garbage)(void *arg, uint64_t number), void *arg);
+
 /* Could the file say something of key? */
 bool lsm_filemeta_contains(const lsm_filemeta *f, lsm_slice key);
 /* Does it meet [lo, hi] (hi_open: [lo, hi))? NULL data: open end. */

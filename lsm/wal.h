@@ -19,8 +19,10 @@ typedef enum lsm_wal_type {
   LSM_WAL_BATCH = 1,   /* payload: a batch; commits by itself */
   LSM_WAL_PREPARE = 2, /* payload: a batch; decided by the next record, or the host */
   LSM_WAL_COMMIT = 3,  /* no payload: the PREPARE before it happened */
-  LSM_WAL_ABORT = 4,   /* no payload: the BATCH or PREPARE before it did not */
-  LSM_WAL_CLOSE = 5    /* no payload: closed in order; all before it was synced */
+  LSM_WAL_ABORT = 4,   /* no payload: the BATCH, FILES or PREPARE before it did not */
+  LSM_WAL_CLOSE = 5,   /* no payload: closed in order; all before it was synced */
+  LSM_WAL_FILES = 6,   /* payload: an edit that adds synced files; commits by itself */
+  LSM_WAL_PREPARE_FILES = 7 /* payload: host, edit; decided like a PREPARE */
 } lsm_wal_type;
 
 /* What the header says of the log before this one: recovery must find it

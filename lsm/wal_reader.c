@@ -99,6 +99,8 @@ static const char *objection(const lsm_wal_head *h, uint64_t off) {
   switch (h->type) {
     case LSM_WAL_BATCH:
     case LSM_WAL_PREPARE:
+    case LSM_WAL_FILES:
+    case LSM_WAL_PREPARE_FILES:
       break;
     case LSM_WAL_COMMIT:
     case LSM_WAL_ABORT:
@@ -164,8 +166,8 @@ static lsm_rc look_behind(reader *r, uint64_t from, uint64_t bad, bool *follows,
     lsm_rc rc = window(r, pos, LSM_WAL_RECORD_SIZE, &p);
     if (rc != LSM_OK) return rc;
     /* The type first: it spares nearly all checksums. */
-    if (p[12] >= LSM_WAL_BATCH && p[12] <= LSM_WAL_CLOSE && lsm_wal_head_get(p, r->salt, pos, &h) &&
-        objection(&h, pos) == NULL) {
+    if (p[12] >= LSM_WAL_BATCH && p[12] <= LSM_WAL_PREPARE_FILES &&
+        lsm_wal_head_get(p, r->salt, pos, &h) && objection(&h, pos) == NULL) {
       *follows = true;
       if (h.synced_to > bad) {
         *proved = true;

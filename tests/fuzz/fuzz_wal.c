@@ -37,7 +37,7 @@ static void check_record(const seen *s, const lsm_wal_record *rec) {
   FUZZ_CHECK(h.synced_to <= rec->off);
   FUZZ_CHECK(h.payload_crc == lsm_crc(lsm_wal_payload_seed(s->salt), p + LSM_WAL_RECORD_SIZE,
                                       (size_t)bytes - LSM_WAL_RECORD_SIZE));
-  bool has_payload = rec->type == LSM_WAL_BATCH || rec->type == LSM_WAL_PREPARE;
+  bool has_payload = rec->type <= LSM_WAL_PREPARE || rec->type >= LSM_WAL_FILES;
   FUZZ_CHECK(has_payload || rec->payload.size == 0);
 }
 
@@ -45,7 +45,7 @@ static lsm_rc on_record(void *arg, const lsm_wal_record *rec) {
   seen *s = arg;
   uint64_t said[3] = {rec->type, rec->txid, rec->off};
   FUZZ_CHECK(rec->off == s->end && rec->off % LSM_WAL_ALIGN == 0);
-  FUZZ_CHECK(rec->type >= LSM_WAL_BATCH && rec->type <= LSM_WAL_CLOSE);
+  FUZZ_CHECK(rec->type >= LSM_WAL_BATCH && rec->type <= LSM_WAL_PREPARE_FILES);
   s->end = rec->off + lsm_wal_record_bytes((uint32_t)rec->payload.size);
   check_record(s, rec);
   FUZZ_CHECK(rec->payload.size == 0 ||

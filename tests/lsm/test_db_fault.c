@@ -182,6 +182,8 @@ static const fault faults[] = {
      ENV_FAULT_STICKY},
 };
 
+enum { FAULTS = (int)(sizeof(faults) / sizeof(faults[0])) };
+
 /* A failure that may be: of the injected kind (a log or manifest that takes
 ** nothing more is LSM_IOERR), while or after something was injected. */
 static void check_error(lsm_rc rc, const char *what) {
@@ -299,10 +301,17 @@ static bool run_fault(const fault *f, uint64_t n) {
   return fired;
 }
 
+/* Transactions that go to files, bit by bit, when they are larger than this. */
+static void spill_early(bool yes) {
+  if (yes) fx.opt.txn_memory = 900;
+}
+
 START_TEST(test_failed_calls) {
-  const fault *f = &faults[_i];
-  uint64_t stride = store_param("LSM_TEST_STRIDE", 97 * STORE_SLOW),
+  bool spill = _i >= FAULTS;
+  const fault *f = &faults[_i % FAULTS];
+  uint64_t stride = store_param("LSM_TEST_STRIDE", (spill ? 487 : 97) * STORE_SLOW),
            n = store_param("LSM_TEST_FROM", 1);
+  spill_early(spill);
   if (n == 1) n += stride == 1 ? 0 : (uint64_t)_i * 5; /* not the same ones each time */
   for (; run_fault(f, n); n += stride) {
     if (fx.verbose && n % (fx.verbose > 1 ? 1 : 50) == 0)
@@ -488,14 +497,16 @@ static void commit_known(int i) {
   lsm_txn_commit(t);
 }
 
-/* _i: 1 with a host that decides about most transactions; 2 lazy. */
+/* _i: 1 with a host that decides about most transactions; 2 lazy; from 3 on the
+** same with transactions in files. */
 START_TEST(test_power_loss) {
   memset(&loss, 0, sizeof(loss));
   pthread_mutex_init(&loss.mu, NULL);
-  loss.with_host = _i == 1;
-  loss.lazy = _i == 2;
-  /* A lazy store has fewer syncs to sample. */
-  loss.stride = store_param("LSM_TEST_STRIDE", (loss.lazy ? 9 : 23) * STORE_SLOW);
+  loss.with_host = _i % 3 == 1;
+  loss.lazy = _i % 3 == 2;
+  /* A lazy store has fewer syncs to sample, one that spills many. */
+  loss.stride = store_param("LSM_TEST_STRIDE", (_i >= 3 ? 67 : loss.lazy ? 9 : 23) * STORE_SLOW);
+  spill_early(_i >= 3);
   ck_lsm(env_fault_new(NULL, &fx.env));
   env_fault_on_sync(fx.env, on_sync, NULL);
   lsm_options opt = fx.opt;
@@ -565,10 +576,11 @@ static bool run_oom(uint64_t n, bool sticky) {
 }
 
 START_TEST(test_out_of_memory) {
-  uint64_t stride = store_param("LSM_TEST_STRIDE", 211 * STORE_SLOW),
+  uint64_t stride = store_param("LSM_TEST_STRIDE", (_i < 2 ? 211 : 431) * STORE_SLOW),
            n = store_param("LSM_TEST_FROM", 1);
+  spill_early(_i >= 2);
   /* The first ones, of opening, in any case. */
-  for (; run_oom(n, _i == 1); n += n < 20 ? 1 : stride) {
+  for (; run_oom(n, _i % 2 == 1); n += n < 20 ? 1 : stride) {
     if (fx.verbose && n % 50 == 0) fprintf(stderr, "allocation %d\n", (int)n);
   }
   ck_assert_uint_gt(n, 500);
@@ -579,9 +591,9 @@ Suite *db_fault_suite(void) {
   Suite *s = suite_create("db_fault");
   TCase *tc = tcase_create("db_fault");
   tcase_add_checked_fixture(tc, setup, teardown);
-  tcase_add_loop_test(tc, test_failed_calls, 0, (int)(sizeof(faults) / sizeof(faults[0])));
-  tcase_add_loop_test(tc, test_power_loss, 0, 3);
-  tcase_add_loop_test(tc, test_out_of_memory, 0, 2);
+  tcase_add_loop_test(tc, test_failed_calls, 0, 2 * FAULTS);
+  tcase_add_loop_test(tc, test_power_loss, 0, 6);
+  tcase_add_loop_test(tc, test_out_of_memory, 0, 4);
   tcase_set_timeout(tc, 0);
   suite_add_tcase(s, tc);
   return s;

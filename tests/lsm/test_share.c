@@ -30,11 +30,15 @@ static void setup(void) {
   for (int i = 0; i < PROCESSES; i++) ck_lsm(lsm_open(env, STORE_DIR, &opt, &dbs[i]));
 }
 
-static void teardown(void) {
+static void teardown_handles(void) {
   for (int i = 0; i < PROCESSES; i++) {
     ck_lsm(lsm_close(dbs[i]));
     dbs[i] = NULL;
   }
+}
+
+static void teardown(void) {
+  teardown_handles();
   lsm_env_mem_free(env);
 }
 
@@ -77,7 +81,12 @@ END_TEST
 /* Random work on random handles beside one model: every handle sees it all. */
 START_TEST(test_model) {
   model *m = model_new();
-  uint32_t ks = store_keyspace(dbs[0], _i == 0 ? LSM_LEVELED : LSM_TIERED);
+  if (_i >= 2) { /* transactions in files */
+    opt.txn_memory = 1000;
+    teardown_handles();
+    for (int i = 0; i < PROCESSES; i++) ck_lsm(lsm_open(env, STORE_DIR, &opt, &dbs[i]));
+  }
+  uint32_t ks = store_keyspace(dbs[0], _i % 2 == 0 ? LSM_LEVELED : LSM_TIERED);
   for (int step = 0; step < 600; step++) {
     lsm_db *db = dbs[rnd(PROCESSES)];
     uint64_t what = rnd(100);
@@ -458,7 +467,7 @@ Suite *share_suite(void) {
   tcase_add_checked_fixture(tc, setup, teardown);
   tcase_set_timeout(tc, 120);
   tcase_add_test(tc, test_words);
-  tcase_add_loop_test(tc, test_model, 0, 2);
+  tcase_add_loop_test(tc, test_model, 0, 4);
   tcase_add_test(tc, test_files_stay_for_readers);
   tcase_add_test(tc, test_keyspaces);
   tcase_add_loop_test(tc, test_decision_not_logged, 0, 3);

@@ -181,7 +181,9 @@ START_TEST(test_roundtrip) {
   lsm_wal_info info;
   rng_state = 1;
   for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-    lsm_wal_type type = i % 2 == 0 ? LSM_WAL_BATCH : LSM_WAL_PREPARE;
+    static const lsm_wal_type types[] = {LSM_WAL_BATCH, LSM_WAL_PREPARE, LSM_WAL_FILES,
+                                         LSM_WAL_PREPARE_FILES};
+    lsm_wal_type type = types[i % 4];
     ck_assert_int_eq(append(w, &m, type, sizes[i], i % 3 == 0), LSM_OK);
     if (i % 2 != 0) ck_assert_int_eq(append(w, &m, LSM_WAL_COMMIT, 0, false), LSM_OK);
     if (i % 5 == 0) ck_assert_int_eq(lsm_wal_sync(w), LSM_OK);
@@ -537,7 +539,7 @@ START_TEST(test_crafted) {
   ck_assert_int_eq(read_crafted(h, "hello\0\0", 64), LSM_NOTFOUND);
   ck_assert_int_eq(read_crafted(h, "hello\0\0", 1), LSM_NOTFOUND);
   ck_assert_int_eq(read_crafted(h, "hello\0\0", 104), LSM_OK);
-  h.type = 6;
+  h.type = 8;
   ck_assert_int_eq(read_crafted(h, "hello\0\0", 0), LSM_CORRUPT);
   ck_assert_str_eq(lsm_errmsg(), PATH ": unknown record type at offset 64");
   h.type = 0;

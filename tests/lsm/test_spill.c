@@ -1,0 +1,899 @@
+/* test_spill.c: transactions that are larger than their share of memory: what is
+** written out early, what is seen of it, and what is left of it after commit,
+** rollback, and a crash at any point. The share is tiny here.
+** LSM_TEST_SEEDS: how many seeds of the random test. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "db_int.h"
+#include "store.h"
+
+Suite *spill_suite(void);
+
+enum { KEYSPACES = 3, MARKS = 8, SNAPSHOTS = 6, KEYS = 300 };
+
+static lsm_env *env;
+static lsm_options opt;
+static lsm_db *db;
+static uint64_t seed;
+
+static void setup(void) {
+  ck_lsm(env_fault_new(NULL, &env));
+  opt = store_options(16u << 10);
+  opt.txn_memory = 600;
+  db = store_open(env, &opt);
+  seed = 7;
+}
+
+static void teardown(void) {
+  ck_lsm(lsm_close(db));
+  db = NULL;
+  env_fault_free(env);
+}
+
+static void reopen(void) {
+  ck_lsm(lsm_close(db));
+  db = store_open(env, &opt);
+}
+
+static uint64_t rnd(uint64_t n) {
+  return disk_random(&seed) % n;
+}
+
+static int tables(void) {
+  return store_count_files(env, ".sst");
+}
+
+/* Nothing is on disk but what the store has. */
+static void check_no_orphans(void) {
+  ck_lsm(lsm_wait_idle(db, NULL));
+  lsm_db_purge(db);
+  ck_assert_int_eq(tables(), (int)store_stats(db).sst_files);
+}
+
+/* Keys k000.. of a range, in the transaction and in the model. */
+static void fill(lsm_txn *t, uint32_t ks, int from, int to, const char *value, model *m) {
+  for (int i = from; i < to; i++) {
+    char key[16], text[64];
+    snprintf(key, sizeof(key), "k%05d", i);
+    snprintf(text, sizeof(text), "%s-%d", value, i);
+    ck_lsm(lsm_txn_put(t, ks, S(key), S(text)));
+    if (m != NULL) model_put(m, S(key), S(text));
+  }
+}
+
+static void check_txn(lsm_txn *t, uint32_t ks, const model *m) {
+  lsm_snapshot *snap = NULL;
+  ck_lsm(lsm_txn_snapshot(t, &snap));
+  store_check_in(snap, ks, m);
+  lsm_snapshot_release(snap);
+  for (int i = 0; i < 5; i++) {
+    char key[16];
+    lsm_buf got = {0};
+    lsm_slice want;
+    snprintf(key, sizeof(key), "k%05d", (int)rnd(KEYS));
+    lsm_rc rc = lsm_txn_get(t, ks, S(key), &got);
+    if (model_get(m, S(key), &want)) {
+      ck_lsm(rc);
+      ck_assert(lsm_slice_eq(lsm_buf_slice(&got), want));
+    } else {
+      ck_assert_int_eq(rc, LSM_NOTFOUND);
+    }
+    lsm_buf_fini(&got);
+  }
+}
+
+/*---------------------------------------------------------------- by hand */
+
+/* Overlay, runs and store hide each other in the order of age. */
+START_TEST(test_layers) {
+  uint32_t ks = store_keyspace(db, LSM_LEVELED);
+  model *m = model_new();
+  lsm_txn *t = store_begin(db);
+  fill(t, ks, 0, 100, "store", m);
+  store_commit(t, LSM_SYNC_NORMAL);
+  ck_lsm(lsm_compact(db, ks, NULL));
+  check_no_orphans();
+  int few = tables();
+
+  t = store_begin(db);
+  ck_assert(lsm_txn_is_empty(t));
+  fill(t, ks, 50, 150, "first", m);
+  ck_lsm(lsm_txn_delete_range(t, ks, S("k00020"), S("k00060")));
+  model_delete_range(m, S("k00020"), S("k00060"));
+  fill(t, ks, 30, 40, "second", m);
+  ck_lsm(lsm_txn_delete(t, ks, S("k00035")));
+  model_delete(m, S("k00035"));
+  ck_assert_int_gt(tables(), few + 2);
+  ck_assert(!lsm_txn_is_empty(t));
+  check_txn(t, ks, m);
+  ck_assert_str_eq(store_get(db, ks, "k00120"), "-"); /* nobody else sees it */
+  ck_assert_str_eq(store_get(db, ks, "k00030"), "store-30");
+  uint64_t rows = 0, bytes = 0;
+  lsm_snapshot *snap = NULL;
+  ck_lsm(lsm_txn_snapshot(t, &snap));
+  ck_lsm(lsm_estimate(snap, ks, S("k00100"), LSM_SLICE_NULL, &rows, &bytes));
+  ck_assert(rows >= 25 && rows <= 100 && bytes > 0);
+  store_commit(t, LSM_SYNC_FULL);
+  store_check_in(snap, ks, m);
+  lsm_snapshot_release(snap);
+  store_check(db, ks, m);
+  store_verify(db);
+  check_no_orphans();
+  reopen();
+  store_check(db, ks, m);
+  ck_lsm(lsm_compact(db, ks, NULL));
+  store_check(db, ks, m);
+  check_no_orphans();
+  model_free(m);
+}
+END_TEST
+
+/* All is given back: at once, or when the last snapshot goes. */
+START_TEST(test_rollback) {
+  uint32_t ks = store_keyspace(db, LSM_LEVELED);
+  model *m = model_new(), *inner;
+  lsm_snapshot *snap = NULL;
+  lsm_txn *t = store_begin(db);
+  fill(t, ks, 0, 300, "never", m);
+  int many = tables();
+  ck_assert_int_gt(many, 2);
+  ck_lsm(lsm_txn_savepoint(t, 0));
+  inner = model_copy(m);
+  ck_lsm(lsm_txn_savepoint(t, 1));
+  fill(t, ks, 100, 500, "inner", inner);
+  check_txn(t, ks, inner);
+  ck_assert_int_gt(tables(), many);
+  ck_lsm(lsm_txn_rollback_to(t, 0));
+  check_txn(t, ks, m);
+  ck_assert_int_le(tables(), many + 1);
+  if (_i == 1) ck_lsm(lsm_txn_snapshot(t, &snap));
+  if (_i == 2) ck_lsm(lsm_txn_prepare(t, LSM_SYNC_FULL, NULL, NULL));
+  if (_i == 3) ck_lsm(lsm_txn_prepare(t, LSM_SYNC_OFF, store_host_name, NULL));
+  if (_i == 4) {
+    ck_lsm(lsm_txn_rollback_to(t, -1));
+    ck_assert(lsm_txn_is_empty(t));
+    ck_assert_int_eq(tables(), 0);
+  }
+  ck_lsm(lsm_txn_rollback(t));
+  if (snap != NULL) {
+    ck_assert_int_gt(tables(), 0);
+    store_check_in(snap, ks, m);
+    lsm_snapshot_release(snap);
+  }
+  ck_assert_int_eq(tables(), 0);
+  ck_assert_str_eq(store_all(db, ks), "");
+  reopen();
+  ck_assert_str_eq(store_all(db, ks), "");
+  ck_assert_int_eq(tables(), 0);
+  model_free(inner);
+  model_free(m);
+}
+END_TEST
+
+/* Rising keys make one run, others few: level 0 is not flooded by a commit. */
+START_TEST(test_number_of_runs) {
+  uint32_t ks = store_keyspace(db, _i == 0 ? LSM_LEVELED : LSM_TIERED);
+  model *m = model_new();
+  lsm_txn *t = store_begin(db);
+  fill(t, ks, 0, 2000, "rising", m);
+  lsm_snapshot *snap = NULL;
+  ck_lsm(lsm_txn_snapshot(t, &snap));
+  ck_assert_ptr_nonnull(snap->runs[0]);
+  ck_assert_uint_eq(lsm_runs_count(snap->runs[0]), 1);
+  lsm_snapshot_release(snap);
+  for (int i = 0; i < 3000; i++) {
+    char key[16];
+    snprintf(key, sizeof(key), "k%05d", (int)rnd(5000));
+    ck_lsm(lsm_txn_put(t, ks, S(key), S("random")));
+    model_put(m, S(key), S("random"));
+    if (i % 500 == 7) {
+      ck_lsm(lsm_txn_delete_range(t, ks, S(key), S("k00777")));
+      model_delete_range(m, S(key), S("k00777"));
+    }
+  }
+  ck_lsm(lsm_txn_snapshot(t, &snap));
+  ck_assert_uint_lt(lsm_runs_count(snap->runs[0]), 24);
+  ck_assert_uint_gt(store_stats(db).compaction_bytes, 0);
+  store_check_in(snap, ks, m);
+  lsm_snapshot_release(snap);
+  store_commit(t, LSM_SYNC_NORMAL);
+  store_check(db, ks, m);
+  store_put(db, ks, "k", "newer");
+  ck_assert_str_eq(store_get(db, ks, "k"), "newer");
+  model_put(m, S("k"), S("newer"));
+  reopen();
+  store_check(db, ks, m);
+  check_no_orphans();
+  model_free(m);
+}
+END_TEST
+
+/* A mark that shows part of an overlay that was written since. */
+START_TEST(test_marks) {
+  uint32_t ks = store_keyspace(db, LSM_LEVELED);
+  model *states[5];
+  opt.txn_memory = 4000;
+  reopen();
+  lsm_txn *t = store_begin(db);
+  states[0] = model_new();
+  for (int i = 0; i < 4; i++) {
+    states[i + 1] = model_copy(states[i]);
+    ck_lsm(lsm_txn_savepoint(t, i));
+    fill(t, ks, i, 10 + i, i % 2 == 0 ? "even" : "odd", states[i + 1]);
+    ck_lsm(lsm_txn_delete(t, ks, S("k00005")));
+    model_delete(states[i + 1], S("k00005"));
+  }
+  ck_assert_int_eq(tables(), 0);
+  lsm_txn_release(t, 3);
+  ck_lsm(lsm_txn_savepoint(t, 3)); /* at the end: nothing of its own */
+  model *all = model_copy(states[4]);
+  fill(t, ks, 50, 400, "large", all);
+  ck_assert_int_gt(tables(), 3);
+  check_txn(t, ks, all);
+  for (int n = 3; n >= 0; n--) {
+    ck_assert(lsm_txn_has_savepoint(t, n));
+    model *now = model_copy(states[n == 3 ? 4 : n]);
+    ck_lsm(lsm_txn_rollback_to(t, n));
+    check_txn(t, ks, now);
+    fill(t, ks, 0, 60, "again", now); /* and on from there */
+    check_txn(t, ks, now);
+    ck_lsm(lsm_txn_rollback_to(t, n));
+    model_free(now);
+    if (n == 1) break;
+  }
+  check_txn(t, ks, states[1]);
+  store_commit(t, LSM_SYNC_FULL);
+  store_check(db, ks, states[1]);
+  check_no_orphans();
+  reopen();
+  store_check(db, ks, states[1]);
+  for (int i = 0; i < 5; i++) model_free(states[i]);
+  model_free(all);
+}
+END_TEST
+
+/* Keyspaces that come and go while a transaction has files of them. */
+START_TEST(test_keyspaces) {
+  uint32_t a = store_keyspace(db, LSM_LEVELED), b = store_keyspace(db, LSM_LEVELED);
+  model *m = model_new();
+  lsm_txn *t = store_begin(db);
+  uint32_t c = store_keyspace(db, LSM_TIERED);
+  fill(t, a, 0, 100, "a", m);
+  fill(t, b, 0, 100, "b", NULL);
+  fill(t, c, 0, 100, "a", NULL);
+  if (_i == 0) ck_lsm(lsm_keyspace_drop(db, b));
+  fill(t, b, 100, 200, "b", NULL);
+  check_txn(t, a, m);
+  check_txn(t, c, m);
+  ck_lsm(lsm_txn_prepare(t, LSM_SYNC_NORMAL, NULL, NULL));
+  if (_i == 1) ck_lsm(lsm_keyspace_drop(db, b));
+  lsm_txn_commit(t);
+  if (_i == 2) ck_lsm(lsm_keyspace_drop(db, b));
+  store_check(db, a, m);
+  store_check(db, c, m);
+  ck_assert_str_eq(store_all(db, b), "");
+  ck_lsm(lsm_flush(db, NULL));
+  store_check(db, c, m);
+  check_no_orphans();
+  reopen();
+  store_check(db, a, m);
+  store_check(db, c, m);
+  ck_assert_str_eq(store_all(db, b), "");
+  check_no_orphans();
+  model_free(m);
+}
+END_TEST
+
+/* Prepared, changed, prepared again: what counts is the last. */
+START_TEST(test_prepare_again) {
+  uint32_t ks = store_keyspace(db, LSM_LEVELED);
+  const uint8_t *host = _i == 1 ? store_host_name : NULL;
+  model *m = model_new();
+  store_put(db, ks, "before", "1");
+  model_put(m, S("before"), S("1"));
+  lsm_txn *t = store_begin(db);
+  for (int round = 0; round < 3; round++) {
+    fill(t, ks, round * 50, round * 50 + 80, "x", m);
+    ck_lsm(lsm_txn_savepoint(t, round));
+    ck_lsm(lsm_txn_prepare(t, LSM_SYNC_FULL, host, NULL));
+    ck_lsm(lsm_txn_prepare(t, LSM_SYNC_FULL, host, NULL)); /* nothing new */
+    ck_assert(lsm_txn_is_prepared(t));
+    check_txn(t, ks, m);
+  }
+  model *now = model_copy(m);
+  fill(t, ks, 0, 200, "gone", now);
+  ck_assert(!lsm_txn_is_prepared(t));
+  ck_lsm(lsm_txn_prepare(t, LSM_SYNC_FULL, host, NULL));
+  ck_lsm(lsm_txn_rollback_to(t, 2));
+  check_txn(t, ks, m);
+  ck_lsm(lsm_txn_prepare(t, LSM_SYNC_NORMAL, host, NULL));
+  lsm_txn_commit(t);
+  store_put(db, ks, "after", "2");
+  model_put(m, S("after"), S("2"));
+  store_check(db, ks, m);
+  lsm_env *image = NULL; /* killed before anything was flushed, perhaps */
+  ck_lsm(env_fault_crash(env, ENV_FAULT_KEEP, 1, &image));
+  lsm_db *second = store_open(image, &opt);
+  store_check(second, ks, m);
+  store_verify(second);
+  ck_lsm(lsm_close(second));
+  env_fault_free(image);
+  check_no_orphans();
+  model_free(m);
+  model_free(now);
+}
+END_TEST
+
+/*------------------------------------------------------------------ hosts */
+
+/* The store as the log alone has it, opened with a host that kept TXID. */
+static lsm_db *open_image(uint64_t txid, store_host *host, lsm_env **image) {
+  lsm_options o = opt;
+  memset(host, 0, sizeof(*host));
+  host->txid = txid;
+  o.host_txid = store_host_txid;
+  o.host_arg = host;
+  ck_lsm(env_fault_crash(env, ENV_FAULT_DROP, 3, image));
+  return store_open(*image, &o);
+}
+
+static void check_image(uint64_t txid, uint32_t ks, const model *m, bool asked) {
+  store_host host;
+  lsm_env *image = NULL;
+  lsm_db *second = open_image(txid, &host, &image);
+  store_check(second, ks, m);
+  store_verify(second);
+  ck_assert_int_eq(host.calls > 0, asked);
+  for (int round = 0; round < 2; round++) { /* and it stays so, whatever the host says then */
+    store_put(second, ks, "zz", "later");
+    ck_assert_str_eq(store_get(second, ks, "zz"), "later");
+    store_put(second, ks, "zz", NULL);
+    store_check(second, ks, m);
+    ck_lsm(lsm_wait_idle(second, NULL));
+    ck_assert_int_eq(store_count_files(image, ".sst"), (int)store_stats(second).sst_files);
+    ck_lsm(lsm_close(second));
+    second = store_open(image, &opt);
+    store_check(second, ks, m);
+  }
+  ck_lsm(lsm_close(second));
+  env_fault_free(image);
+}
+
+START_TEST(test_host_decides) {
+  uint32_t ks = store_keyspace(db, LSM_LEVELED);
+  model *before = model_new(), *after;
+  lsm_txn *t = store_begin(db);
+  fill(t, ks, 0, 50, "before", before);
+  store_commit(t, LSM_SYNC_FULL);
+  uint64_t first = lsm_last_txid(db);
+  after = model_copy(before);
+  t = store_begin(db);
+  fill(t, ks, 30, 200, "after", after);
+  ck_lsm(lsm_txn_delete_range(t, ks, S("k00000"), S("k00010")));
+  model_delete_range(after, S("k00000"), S("k00010"));
+  ck_lsm(lsm_txn_prepare(t, LSM_SYNC_FULL, store_host_name, NULL));
+  uint64_t txid = lsm_txn_id(t);
+  ck_assert_uint_gt(txid, first);
+  check_image(first, ks, before, true);
+  check_image(txid, ks, after, true);
+  check_image(txid + 7, ks, before, true); /* it has moved on without */
+
+  store_host host;
+  lsm_env *image = NULL; /* who cannot ask must not decide */
+  lsm_options o = opt;
+  memset(&host, 0, sizeof(host));
+  host.unknown = true;
+  o.host_txid = store_host_txid;
+  o.host_arg = &host;
+  ck_lsm(env_fault_crash(env, ENV_FAULT_DROP, 3, &image));
+  int files = store_count_files(image, ".sst");
+  lsm_db *second = NULL;
+  ck_assert_int_eq(lsm_open(image, STORE_DIR, &o, &second), LSM_CANTOPEN);
+  ck_assert_int_eq(store_count_files(image, ".sst"), files);
+  host.unknown = false;
+  host.txid = txid;
+  second = store_open(image, &o);
+  store_check(second, ks, after);
+  ck_lsm(lsm_close(second));
+  env_fault_free(image);
+
+  lsm_txn_commit(t);
+  store_check(db, ks, after);
+  ck_lsm(lsm_wait_idle(db, NULL));
+  check_image(txid, ks, after, false); /* it is in tables */
+  model_free(before);
+  model_free(after);
+}
+END_TEST
+
+static int host_syncs;
+static lsm_rc host_sync_rc;
+static lsm_rc count_host_sync(void *arg) {
+  (void)arg;
+  host_syncs++;
+  return host_sync_rc == LSM_OK ? LSM_OK : lsm_fail(host_sync_rc, "/host: not now");
+}
+
+/* The tables leave the log only when the host has made its part durable. */
+START_TEST(test_host_sync) {
+  uint32_t ks = store_keyspace(db, LSM_LEVELED);
+  ck_lsm(lsm_close(db));
+  opt.host_sync = count_host_sync;
+  host_syncs = 0;
+  host_sync_rc = LSM_IOERR;
+  db = store_open(env, &opt);
+  model *m = model_new(), *none = model_new();
+  lsm_txn *t = store_begin(db);
+  fill(t, ks, 0, 200, "v", m);
+  ck_lsm(lsm_txn_prepare(t, LSM_SYNC_FULL, store_host_name, NULL));
+  uint64_t txid = lsm_txn_id(t);
+  lsm_txn_commit(t);
+  store_check(db, ks, m);
+  ck_assert_int_eq(lsm_flush(db, NULL), LSM_IOERR);
+  ck_assert_int_gt(host_syncs, 0);
+  store_check(db, ks, m);
+  store_put(db, ks, "x", "y");    /* goes on above the tables */
+  check_image(0, ks, none, true); /* the host has lost it */
+  model_put(m, S("x"), S("y"));
+  store_put(db, ks, "k00001", NULL); /* of what is in the log alone */
+  store_delete_range(db, ks, "k00002", "k00005");
+  model_delete(m, S("k00001"));
+  model_delete_range(m, S("k00002"), S("k00005"));
+  store_verify(db);
+  lsm_env *image = NULL; /* killed: both logs are read, and flushed together */
+  ck_lsm(env_fault_crash(env, ENV_FAULT_KEEP, 1, &image));
+  lsm_options o = opt;
+  o.host_sync = NULL;
+  lsm_db *second = store_open(image, &o);
+  store_check(second, ks, m);
+  ck_lsm(lsm_compact(second, ks, NULL));
+  store_check(second, ks, m);
+  ck_lsm(lsm_close(second));
+  env_fault_free(image);
+  host_sync_rc = LSM_OK;
+  ck_lsm(lsm_flush(db, NULL));
+  store_check(db, ks, m);
+  ck_lsm(lsm_wait_idle(db, NULL));
+  check_image(txid, ks, m, false);
+  model_free(m);
+  model_free(none);
+}
+END_TEST
+
+/*---------------------------------------------------- another process */
+
+/* Two handles: what one spills the other sees when it is committed, all at once. */
+START_TEST(test_two_processes) {
+  uint32_t ks = store_keyspace(db, LSM_LEVELED);
+  lsm_env *mem = NULL;
+  lsm_db *a = NULL, *b = NULL;
+  model *m = model_new();
+  ck_lsm(lsm_env_mem_new(&mem));
+  ck_lsm(lsm_open(mem, STORE_DIR, &opt, &a));
+  ks = store_keyspace(a, LSM_LEVELED);
+  store_put(a, ks, "k00000", "old");
+  ck_lsm(lsm_open(mem, STORE_DIR, &opt, &b));
+  for (int round = 0; round < 6; round++) {
+    lsm_db *writer = round % 2 == 0 ? a : b, *reader = round % 2 == 0 ? b : a;
+    model *now = model_copy(m);
+    lsm_snapshot *held = NULL, *own = NULL;
+    if (round == 0) {
+      model_put(m, S("k00000"), S("old"));
+      model_put(now, S("k00000"), S("old"));
+    }
+    lsm_txn *t = store_begin(writer);
+    fill(t, ks, round * 20, round * 20 + 150, round % 2 == 0 ? "a" : "b", now);
+    ck_lsm(lsm_txn_delete_range(t, ks, S("k00010"), S("k00013")));
+    model_delete_range(now, S("k00010"), S("k00013"));
+    store_check(reader, ks, m);
+    ck_lsm(lsm_snapshot_acquire(reader, &held));
+    ck_lsm(lsm_txn_prepare(t, LSM_SYNC_NORMAL, NULL, NULL));
+    store_check(reader, ks, m);
+    ck_lsm(lsm_txn_snapshot(t, &own));
+    if (round == 3) {
+      ck_lsm(lsm_txn_rollback(t));
+      store_check(reader, ks, m);
+      store_check(writer, ks, m);
+    } else {
+      lsm_txn_commit(t);
+      store_check(reader, ks, now);
+    }
+    ck_lsm(lsm_compact(round % 3 == 0 ? reader : writer, ks, NULL));
+    ck_lsm(lsm_compact(reader, ks, NULL));
+    store_check_in(held, ks, m);
+    store_check_in(own, ks, now);
+    lsm_snapshot_release(own);
+    store_check_in(held, ks, m);
+    lsm_snapshot_release(held);
+    store_put(reader, ks, "last", "1");
+    store_put(writer, ks, "last", NULL);
+    store_check(reader, ks, round == 3 ? m : now);
+    model_free(round == 3 ? now : m);
+    if (round != 3) m = now;
+  }
+  store_verify(a);
+  store_verify(b);
+  ck_lsm(lsm_close(a));
+  store_check(b, ks, m);
+  ck_lsm(lsm_close(b));
+  ck_lsm(lsm_open(mem, STORE_DIR, &opt, &a));
+  store_check(a, ks, m);
+  ck_assert_int_eq(store_count_files(mem, ".sst"), (int)store_stats(a).sst_files);
+  ck_lsm(lsm_close(a));
+  lsm_env_mem_free(mem);
+  model_free(m);
+}
+END_TEST
+
+/*------------------------------------------------------------------ damage */
+
+/* What a power loss leaves is one of two states, and never a log that names
+** tables that are gone. */
+static void check_losses(uint32_t ks, const model *m, const model *other) {
+  for (uint64_t i = 0; i < 60; i++) {
+    lsm_env *image = NULL;
+    char why[MODEL_WHY];
+    lsm_snapshot *snap = NULL;
+    ck_lsm(env_fault_crash(env, ENV_FAULT_TEAR, i, &image));
+    lsm_db *second = store_open(image, &opt);
+    ck_lsm(lsm_snapshot_acquire(second, &snap));
+    ck_lsm(model_compare(m, snap, ks, why));
+    if (why[0] != 0 && other != NULL) ck_lsm(model_compare(other, snap, ks, why));
+    ck_assert_msg(why[0] == 0, "image %d: %s", (int)i, why);
+    lsm_snapshot_release(snap);
+    store_verify(second);
+    ck_lsm(lsm_close(second));
+    env_fault_free(image);
+  }
+}
+
+/* Prepared without a sync and taken back. */
+START_TEST(test_abort_is_durable) {
+  uint32_t ks = store_keyspace(db, LSM_LEVELED);
+  model *m = model_new();
+  store_put(db, ks, "a", "b");
+  model_put(m, S("a"), S("b"));
+  ck_lsm(lsm_flush(db, NULL));
+  lsm_txn *t = store_begin(db);
+  fill(t, ks, 0, 100, "v", NULL);
+  ck_lsm(lsm_txn_prepare(t, LSM_SYNC_NORMAL, NULL, NULL));
+  ck_lsm(lsm_txn_rollback(t));
+  ck_assert_int_eq(tables(), 1);
+  ck_lsm(env->sync_dir(env, STORE_DIR)); /* the tables are gone for good */
+  check_losses(ks, m, NULL);
+  model_free(m);
+}
+END_TEST
+
+/* The record is written, but whether it is durable cannot be learnt. */
+START_TEST(test_failed_sync) {
+  uint32_t ks = store_keyspace(db, LSM_LEVELED);
+  model *m = model_new(), *all;
+  store_put(db, ks, "a", "b");
+  model_put(m, S("a"), S("b"));
+  ck_lsm(lsm_flush(db, NULL));
+  all = model_copy(m);
+  lsm_txn *t = store_begin(db);
+  fill(t, ks, 0, 100, "v", all);
+  lsm_rc rc = LSM_OK;
+  uint64_t from = env_fault_syncs(env);
+  ck_lsm(lsm_txn_prepare(t, LSM_SYNC_FULL, NULL, NULL));
+  uint64_t syncs = env_fault_syncs(env) - from;
+  ck_lsm(lsm_txn_rollback_to(t, -1)); /* the same again, with its last sync failing */
+  fill(t, ks, 0, 100, "v", NULL);
+  int before = tables();
+  env_fault_fail(env, ENV_FAULT_SYNC | ENV_FAULT_SYNC_DIR | ENV_FAULT_TRUNCATE, 0, LSM_IOERR, 0);
+  for (uint64_t n = syncs + 4; n > 0 && rc == LSM_OK; n--) {
+    env_fault_fail(env, ENV_FAULT_SYNC | ENV_FAULT_SYNC_DIR | ENV_FAULT_TRUNCATE, n, LSM_IOERR,
+                   ENV_FAULT_STICKY);
+    rc = lsm_txn_prepare(t, LSM_SYNC_FULL, NULL, NULL);
+    env_fault_clear(env);
+    if (rc == LSM_OK) {
+      ck_lsm(lsm_txn_rollback_to(t, -1));
+      fill(t, ks, 0, 100, "v", NULL);
+    }
+  }
+  ck_assert_int_eq(rc, LSM_IOERR);
+  ck_lsm(lsm_txn_rollback(t));
+  ck_assert_int_ge(tables(), before); /* they stay: the record may come back */
+  check_losses(ks, m, all);
+  store_check(db, ks, m);
+  reopen();
+  store_check(db, ks, m);
+  check_no_orphans();
+  model_free(m);
+  model_free(all);
+}
+END_TEST
+
+static lsm_rc keep_record(void *arg, const lsm_wal_record *rec) {
+  lsm_buf *found = arg;
+  if (rec->type != LSM_WAL_FILES && rec->type != LSM_WAL_PREPARE_FILES) return LSM_OK;
+  found->size = 0;
+  return lsm_buf_set(found, rec->payload);
+}
+
+/* The record is an edit that adds files of level 0, and no other is believed. */
+START_TEST(test_record) {
+  uint32_t ks = store_keyspace(db, LSM_LEVELED);
+  lsm_txn *t = store_begin(db);
+  fill(t, ks, 0, 100, "v", NULL);
+  const uint8_t *host = _i == 1 ? store_host_name : NULL;
+  ck_lsm(lsm_txn_prepare(t, LSM_SYNC_FULL, host, NULL));
+  char path[64];
+  lsm_buf found = {0};
+  lsm_wal_info info;
+  snprintf(path, sizeof(path), STORE_DIR "/%06d.wal", (int)db->log_number);
+  ck_lsm(lsm_wal_replay(env, path, db->store_id, db->log_number, 0, keep_record, &found, &info));
+  size_t skip = _i == 1 ? LSM_HOST_SIZE : 0;
+  ck_assert_uint_gt(found.size, skip);
+  if (_i == 1) ck_assert_mem_eq(found.data, store_host_name, LSM_HOST_SIZE);
+  lsm_slice edit = lsm_slice_of(found.data + skip, found.size - skip);
+  lsm_version *runs = NULL;
+  ck_lsm(lsm_runs_decode(db, edit, path, 64, &runs));
+  ck_assert_uint_eq(runs->count, 1);
+  ck_assert_uint_eq(runs->trees[0]->keyspace, ks);
+  uint64_t run = runs->trees[0]->levels[0].files[0]->run;
+  ck_assert_uint_lt(run, db->log_number); /* older than what the log gets now */
+  uint64_t entries = 0;
+  for (size_t i = 0; i < runs->trees[0]->levels[0].count; i++) {
+    entries += runs->trees[0]->levels[0].files[i]->entries;
+  }
+  ck_assert_uint_eq(entries, 100);
+  lsm_version_unref(runs);
+  for (size_t n = 1; n < edit.size; n++) { /* cut anywhere: an error, or fewer files */
+    lsm_rc rc = lsm_runs_decode(db, lsm_slice_of(edit.data, n), path, 64, &runs);
+    ck_assert(rc == LSM_OK || rc == LSM_CORRUPT);
+    lsm_version_unref(runs);
+  }
+  static const uint8_t other[] = {2, 7}; /* "log 7" */
+  ck_assert_int_eq(lsm_runs_decode(db, lsm_slice_of(other, 2), path, 64, &runs), LSM_CORRUPT);
+  ck_assert_ptr_null(runs);
+  ck_assert_str_eq(lsm_errmsg() + strlen(path), ": record that adds more than files at offset 64");
+  lsm_buf_fini(&found);
+  ck_lsm(lsm_txn_rollback(t));
+}
+END_TEST
+
+/* A table that the log names is missing: said so, not an empty table. */
+START_TEST(test_missing_table) {
+  uint32_t ks = store_keyspace(db, LSM_LEVELED);
+  host_sync_rc = LSM_IOERR; /* so that it stays in the log */
+  ck_lsm(lsm_close(db));
+  opt.host_sync = count_host_sync;
+  db = store_open(env, &opt);
+  lsm_txn *t = store_begin(db);
+  fill(t, ks, 0, 100, "v", NULL);
+  ck_lsm(lsm_txn_prepare(t, LSM_SYNC_FULL, store_host_name, NULL));
+  lsm_txn_commit(t);
+  lsm_env *image = NULL;
+  ck_lsm(env_fault_crash(env, ENV_FAULT_KEEP, 3, &image));
+  char path[64];
+  bool exists = false;
+  for (int n = 1; !exists; n++) {
+    snprintf(path, sizeof(path), STORE_DIR "/%06d.sst", n);
+    ck_lsm(image->exists(image, path, &exists));
+  }
+  ck_lsm(image->remove(image, path));
+  lsm_db *second = NULL;
+  ck_assert_int_eq(lsm_open(image, STORE_DIR, &opt, &second), LSM_CORRUPT);
+  ck_assert_ptr_nonnull(strstr(lsm_errmsg(), path));
+  env_fault_free(image);
+  host_sync_rc = LSM_OK;
+}
+END_TEST
+
+/*------------------------------------------------------------------ random */
+
+typedef struct state {
+  model *m[KEYSPACES];
+} state;
+
+typedef struct held {
+  lsm_snapshot *snap;
+  state s;
+} held;
+
+static struct {
+  uint32_t ids[KEYSPACES];
+  state committed, now;
+  state marks[MARKS];
+  bool marked[MARKS];
+  held held[SNAPSHOTS];
+} fx;
+
+static state copy_state(const state *s) {
+  state c;
+  for (int k = 0; k < KEYSPACES; k++) c.m[k] = model_copy(s->m[k]);
+  return c;
+}
+
+static void free_state(state *s) {
+  for (int k = 0; k < KEYSPACES; k++) model_free(s->m[k]);
+  memset(s, 0, sizeof(*s));
+}
+
+static void release_held(int i) {
+  held *h = &fx.held[i];
+  if (h->snap == NULL) return;
+  for (int k = 0; k < KEYSPACES; k++) store_check_in(h->snap, fx.ids[k], h->s.m[k]);
+  lsm_snapshot_release(h->snap);
+  h->snap = NULL;
+  free_state(&h->s);
+}
+
+static void drop_marks(int from) {
+  for (int i = from; i < MARKS; i++) {
+    if (fx.marked[i]) free_state(&fx.marks[i]);
+    fx.marked[i] = false;
+  }
+}
+
+static void make_mark(lsm_txn *t) {
+  int n = (int)rnd(MARKS);
+  ck_lsm(lsm_txn_savepoint(t, n));
+  drop_marks(n);
+  fx.marks[n] = copy_state(&fx.now);
+  fx.marked[n] = true;
+}
+
+static void go_back(lsm_txn *t) {
+  int n = (int)rnd(MARKS), at = n;
+  ck_lsm(lsm_txn_rollback_to(t, n));
+  while (at >= 0 && !fx.marked[at]) at--;
+  drop_marks(n + 1);
+  free_state(&fx.now);
+  fx.now = copy_state(at >= 0 ? &fx.marks[at] : &fx.committed);
+}
+
+static void change(lsm_txn *t) {
+  int k = (int)rnd(KEYSPACES);
+  char key[16], hi[16], value[80];
+  int i = (int)rnd(KEYS);
+  snprintf(key, sizeof(key), "k%05d", i);
+  snprintf(hi, sizeof(hi), "k%05d", i + 1 + (int)rnd(40));
+  snprintf(value, sizeof(value), "%0*d", 1 + (int)rnd(60), (int)rnd(100000));
+  uint64_t what = rnd(20);
+  if (what == 0) {
+    bool all = rnd(12) == 0;
+    ck_lsm(lsm_txn_delete_range(t, fx.ids[k], all ? LSM_SLICE_NULL : S(key),
+                                all ? LSM_SLICE_NULL : S(hi)));
+    model_delete_range(fx.now.m[k], all ? LSM_SLICE_NULL : S(key), all ? LSM_SLICE_NULL : S(hi));
+  } else if (what < 4) {
+    ck_lsm(lsm_txn_delete(t, fx.ids[k], S(key)));
+    model_delete(fx.now.m[k], S(key));
+  } else {
+    ck_lsm(lsm_txn_put(t, fx.ids[k], S(key), S(value)));
+    model_put(fx.now.m[k], S(key), S(value));
+  }
+}
+
+static void hold(lsm_txn *t) {
+  int i = (int)rnd(SNAPSHOTS);
+  release_held(i);
+  ck_lsm(t != NULL ? lsm_txn_snapshot(t, &fx.held[i].snap)
+                   : lsm_snapshot_acquire(db, &fx.held[i].snap));
+  fx.held[i].s = copy_state(&fx.now);
+}
+
+static void transaction(void) {
+  lsm_txn *t = store_begin(db);
+  for (uint64_t n = rnd(250); n > 0; n--) {
+    uint64_t what = rnd(100);
+    if (what < 82) {
+      change(t);
+    } else if (what < 90) {
+      make_mark(t);
+    } else if (what < 93) {
+      go_back(t);
+    } else if (what < 95) {
+      int m = (int)rnd(MARKS);
+      lsm_txn_release(t, m);
+      drop_marks(m);
+    } else if (what < 97) {
+      hold(t);
+    } else if (what < 98) {
+      ck_lsm(lsm_txn_prepare(t, (lsm_sync)rnd(3), NULL, NULL));
+    } else {
+      int k = (int)rnd(KEYSPACES);
+      check_txn(t, fx.ids[k], fx.now.m[k]);
+    }
+  }
+  drop_marks(0);
+  bool keep = rnd(3) != 0;
+  /* FULL: what open_again() may take away is nothing that was committed. */
+  lsm_sync sync = keep ? LSM_SYNC_FULL : (lsm_sync)rnd(3);
+  if (keep || rnd(2) == 0) ck_lsm(lsm_txn_prepare(t, sync, NULL, NULL));
+  if (keep) {
+    lsm_txn_commit(t);
+    free_state(&fx.committed);
+    fx.committed = copy_state(&fx.now);
+  } else {
+    ck_lsm(lsm_txn_rollback(t));
+    free_state(&fx.now);
+    fx.now = copy_state(&fx.committed);
+  }
+}
+
+static void check_committed(void) {
+  for (int k = 0; k < KEYSPACES; k++) store_check(db, fx.ids[k], fx.committed.m[k]);
+}
+
+/* The store closed, or killed and robbed of what is not durable, and opened again with another
+ * share of memory. */
+static void open_again(bool kill) {
+  static const size_t shares[] = {1, 300, 1000, 4000, 20000};
+  for (int i = 0; i < SNAPSHOTS; i++) release_held(i);
+  opt.txn_memory = shares[rnd(5)];
+  if (kill) { /* in the middle of a transaction */
+    lsm_env *image = NULL;
+    lsm_txn *t = store_begin(db);
+    for (uint64_t n = rnd(200); n > 0; n--) change(t);
+    ck_lsm(env_fault_crash(env, rnd(2) == 0 ? ENV_FAULT_KEEP : ENV_FAULT_TEAR, rnd(1000), &image));
+    ck_lsm(lsm_txn_rollback(t));
+    free_state(&fx.now);
+    fx.now = copy_state(&fx.committed);
+    ck_lsm(lsm_close(db));
+    env_fault_free(env);
+    env = image;
+    db = store_open(env, &opt);
+  } else {
+    reopen();
+  }
+}
+
+START_TEST(test_random) {
+  uint64_t seeds = store_param("LSM_TEST_SEEDS", 2);
+  for (seed = 1; seeds > 0; seeds--) {
+    memset(&fx, 0, sizeof(fx));
+    for (int k = 0; k < KEYSPACES; k++) {
+      fx.ids[k] = store_keyspace(db, k == 1 ? LSM_TIERED : LSM_LEVELED);
+      fx.committed.m[k] = model_new();
+    }
+    fx.now = copy_state(&fx.committed);
+    for (int step = 0; step < 60 / STORE_SLOW; step++) {
+      transaction();
+      uint64_t what = rnd(20);
+      if (what < 2) ck_lsm(lsm_flush(db, NULL));
+      if (what == 2) ck_lsm(lsm_compact(db, fx.ids[rnd(KEYSPACES)], NULL));
+      if (what < 8) check_committed();
+      if (what == 8) hold(NULL);
+      if (what == 9 || what == 10) open_again(what == 10);
+    }
+    check_committed();
+    store_verify(db);
+    for (int i = 0; i < SNAPSHOTS; i++) release_held(i);
+    check_no_orphans();
+    open_again(true);
+    check_committed();
+    check_no_orphans();
+    for (int k = 0; k < KEYSPACES; k++) ck_lsm(lsm_keyspace_drop(db, fx.ids[k]));
+    free_state(&fx.committed);
+    free_state(&fx.now);
+  }
+}
+END_TEST
+
+Suite *spill_suite(void) {
+  Suite *s = suite_create("spill");
+  TCase *tc = tcase_create("spill");
+  tcase_add_checked_fixture(tc, setup, teardown);
+  tcase_add_test(tc, test_layers);
+  tcase_add_loop_test(tc, test_rollback, 0, 5);
+  tcase_add_loop_test(tc, test_number_of_runs, 0, 2);
+  tcase_add_test(tc, test_marks);
+  tcase_add_loop_test(tc, test_keyspaces, 0, 3);
+  tcase_add_loop_test(tc, test_prepare_again, 0, 2);
+  tcase_add_test(tc, test_host_decides);
+  tcase_add_test(tc, test_host_sync);
+  tcase_add_test(tc, test_two_processes);
+  tcase_add_test(tc, test_abort_is_durable);
+  tcase_add_test(tc, test_failed_sync);
+  tcase_add_loop_test(tc, test_record, 0, 2);
+  tcase_add_test(tc, test_missing_table);
+  tcase_add_test(tc, test_random);
+  tcase_set_timeout(tc, 0);
+  suite_add_tcase(s, tc);
+  return s;
+}
