@@ -151,7 +151,7 @@ build/$(1)/record.so: build/$(1)/tests/crash/record.o
 	$$(Q)$$(cmd_$(1)) $(SHARED) -o $$@ $$^ -ldl $(LIBS)
 
 build/$(1)/stress: build/$(1)/tests/stress/stress.o
-	$$(Q)$$(cmd_$(1)) -o $$@ $$^ -lsqlite3 $(LIBS)
+	$$(Q)$$(cmd_$(1)) -rdynamic -o $$@ $$^ -lsqlite3 $(LIBS)
 
 build/$(1)/kill9: build/$(1)/tests/crash/kill9.o
 	$$(Q)$$(cmd_$(1)) -o $$@ $$^ -lsqlite3 $(LIBS)

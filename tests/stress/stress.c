@@ -16,15 +16,22 @@
 **
 ** SQLITE_BUSY, of whatever kind, means once more; any other error is a failure.
 **
+** Some kills come at any moment, from outside; the others, on Linux, in front of
+** a system call that changes a file, of the store or of SQLite: the program has
+** functions of those names of its own, which the libraries find first.
+**
 ** Owns   the directory of the database, kept when a check fails;
 **        a page shared by all processes: what was acknowledged, counts, the end.
 */
 #define _GNU_SOURCE
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 
 #include "../bench/sqlutil.h"
@@ -33,7 +40,7 @@ enum { ROWS = 100, START = 1000, PROCESSES_MAX = 16, THREADS_MAX = 16, BUSY_MS =
 
 typedef struct shared {
   _Atomic bool stop;
-  _Atomic uint64_t commits, rollbacks, reads, busy, jobs;
+  _Atomic uint64_t kills, commits, rollbacks, reads, busy, jobs;
   _Atomic uint64_t acknowledged[PROCESSES_MAX][THREADS_MAX];
 } shared;
 
@@ -47,13 +54,51 @@ typedef struct worker {
 
 static shared *all;
 static char path[600];
-static bool wal = true;
+static bool wal = true, may_kill = true;
 static int processes = 3, threads = 4;
 
 static uint64_t rnd(worker *w, uint64_t n) {
   w->random = mix(w->random);
   return w->random % n;
 }
+
+/*--------------------------------------------------- kills from inside */
+
+static _Atomic uint64_t calls, kill_seed; /* seed 0: nobody is killed */
+
+#if defined(__linux__) && defined(__LP64__) && !defined(__SANITIZE_THREAD__)
+#define SEEN __attribute__((visibility("default")))
+
+static void maybe_die(void) {
+  uint64_t seed = atomic_load(&kill_seed);
+  if (seed != 0 && mix(seed ^ atomic_fetch_add(&calls, 1)) % 1500 == 0) kill(getpid(), SIGKILL);
+}
+
+SEEN ssize_t pwritev64(int fd, const struct iovec *iov, int n, off64_t off) {
+  maybe_die();
+  return syscall(SYS_pwritev, fd, iov, (long)n, (long)off, 0L);
+}
+SEEN ssize_t pwritev(int fd, const struct iovec *iov, int n, off_t off) {
+  return pwritev64(fd, iov, n, off);
+}
+SEEN ssize_t pwrite64(int fd, const void *p, size_t n, off64_t off) {
+  maybe_die();
+  return syscall(SYS_pwrite64, fd, p, n, off);
+}
+SEEN ssize_t pwrite(int fd, const void *p, size_t n, off_t off) { return pwrite64(fd, p, n, off); }
+SEEN int fdatasync(int fd) {
+  maybe_die();
+  return (int)syscall(SYS_fdatasync, fd);
+}
+SEEN int fsync(int fd) {
+  maybe_die();
+  return (int)syscall(SYS_fsync, fd);
+}
+SEEN int unlink(const char *name) {
+  maybe_die();
+  return (int)syscall(SYS_unlinkat, AT_FDCWD, name, 0);
+}
+#endif
 
 /*---------------------------------------------------------------- SQL */
 
@@ -242,6 +287,7 @@ static void *work(void *arg) {
 
 static void child(int process, uint64_t seed) {
   worker w[THREADS_MAX];
+  if (may_kill) atomic_store(&kill_seed, seed | 1);
   for (int i = 0; i < threads; i++) {
     w[i] = (worker){0};
     w[i].process = process;
@@ -250,6 +296,7 @@ static void child(int process, uint64_t seed) {
     if (pthread_create(&w[i].id, NULL, work, &w[i]) != 0) die("cannot start a thread");
   }
   for (int i = 0; i < threads; i++) pthread_join(w[i].id, NULL);
+  atomic_store(&kill_seed, 0);
 }
 
 /*------------------------------------------------------ begin and end */
@@ -322,11 +369,15 @@ static pid_t start(int process, uint64_t seed) {
   exit(0);
 }
 
-/* Waits; ends the program if the process failed. */
-static void finish(pid_t pid, const char *what) {
+/* Has the process ended? Waits for it if asked. Ends the program if it failed. */
+static bool ended(pid_t pid, bool wait_for, const char *what) {
   int status = 0;
-  if (waitpid(pid, &status, 0) < 0) die("waitpid");
-  if (status == 0 || (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)) return;
+  pid_t got = waitpid(pid, &status, wait_for ? 0 : WNOHANG);
+  if (got < 0) die("waitpid");
+  if (got == 0) return false;
+  bool killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && may_kill;
+  if (killed) atomic_fetch_add(&all->kills, 1);
+  if (killed || (status == 0 && wait_for)) return true;
   atomic_store(&all->stop, true);
   nap(200);
   printf("%s FAILED with status %x; database kept: %s\n1 checks, 1 failed\n", what, (unsigned)status,
@@ -338,9 +389,9 @@ int main(int argc, char **argv) {
   double until = seconds() + (argc > 1 ? strtod(argv[1], NULL) : 60);
   if (argc > 2) processes = atoi(argv[2]);
   if (argc > 3) threads = atoi(argv[3]);
-  uint64_t seed = argc > 4 ? strtoull(argv[4], NULL, 10) : (uint64_t)time(NULL), n = 0;
+  uint64_t seed = argc > 4 ? strtoull(argv[4], NULL, 10) : (uint64_t)time(NULL), n = 0, ticks = 0;
   const char *journal = getenv("JOURNAL"), *kills = getenv("KILLS");
-  bool may_kill = kills == NULL || strcmp(kills, "no") != 0;
+  may_kill = kills == NULL || strcmp(kills, "no") != 0;
   wal = journal == NULL || strcmp(journal, "delete") != 0;
   char dir[512];
   pid_t pids[PROCESSES_MAX];
@@ -351,32 +402,25 @@ int main(int argc, char **argv) {
   if (all == MAP_FAILED) die("mmap");
   make_dir("stress", dir, sizeof(dir));
   snprintf(path, sizeof(path), "%s/bank.db", dir);
-  finish(start(-1, 0), "creation");
+  (void)ended(start(-1, 0), true, "creation");
   for (int i = 0; i < processes; i++) pids[i] = start(i, mix(seed + n++));
   while (seconds() < until) {
-    nap(20 + (unsigned)(mix(seed ^ n) % 600));
-    int victim = (int)(mix(seed - n) % (uint64_t)processes);
-    if (may_kill) kill(pids[victim], SIGKILL);
+    nap(10);
+    if (may_kill && mix(seed ^ ++ticks) % 40 == 0) {
+      kill(pids[mix(seed - ticks) % (uint64_t)processes], SIGKILL);
+    }
     for (int i = 0; i < processes; i++) {
-      int status = 0;
-      if (may_kill && i == victim) {
-        finish(pids[i], "a process");
-        pids[i] = start(i, mix(seed + n++));
-      } else if (waitpid(pids[i], &status, WNOHANG) == pids[i]) {
-        printf("process %d ended with status %x; database kept: %s\n1 checks, 1 failed\n", i,
-               (unsigned)status, path);
-        atomic_store(&all->stop, true);
-        return 1;
-      }
+      if (ended(pids[i], false, "a process")) pids[i] = start(i, mix(seed + n++));
     }
   }
   atomic_store(&all->stop, true);
-  for (int i = 0; i < processes; i++) finish(pids[i], "a process");
-  finish(start(-2, 0), "the last check");
-  printf("seed %.0f: %.0f kills, %.0f commits, %.0f rollbacks, %.0f flushes and compactions,"
-         " %.0f times busy\n%.0f checks\n",
-         (double)seed, may_kill ? (double)n - processes : 0.0, (double)all->commits,
-         (double)all->rollbacks, (double)all->jobs, (double)all->busy, (double)all->reads);
+  for (int i = 0; i < processes; i++) (void)ended(pids[i], true, "a process");
+  (void)ended(start(-2, 0), true, "the last check");
+  printf("seed %.0f: %.0f kills, %.0f commits, %.0f rollbacks, %.0f sums, %.0f flushes and"
+         " compactions, %.0f times busy\n%.0f checks\n",
+         (double)seed, (double)all->kills, (double)all->commits,
+         (double)all->rollbacks, (double)all->reads, (double)all->jobs, (double)all->busy,
+         (double)n + 1); /* each start looks for what was acknowledged; and the end */
   remove_dir(dir);
   return 0;
 }
