@@ -64,10 +64,11 @@ static uint64_t rnd(worker *w, uint64_t n) {
 
 /*--------------------------------------------------- kills from inside */
 
-static _Atomic uint64_t calls, kill_seed; /* seed 0: nobody is killed */
+static _Atomic uint64_t kill_seed; /* 0: nobody is killed */
 
 #if defined(__linux__) && defined(__LP64__) && !defined(__SANITIZE_THREAD__)
 #define SEEN __attribute__((visibility("default")))
+static _Atomic uint64_t calls;
 
 static void maybe_die(void) {
   uint64_t seed = atomic_load(&kill_seed);
@@ -168,6 +169,11 @@ static bool transfer(worker *w) {
              "SAVEPOINT s; UPDATE l1 SET v = v + 7 WHERE id < 20; DELETE FROM l2 WHERE id > 90;"
              "UPDATE acct SET v = 0 WHERE id = %d; ROLLBACK TO s; RELEASE s;", a);
     if (!attempt(w, sql)) return false;
+  }
+  if (rnd(w, 100) == 0) { /* larger than the memtable */
+    for (int i = 0; i < 3; i++) {
+      if (!attempt(w, "UPDATE l3 SET pad = hex(randomblob(1000 + id * 5))")) return false;
+    }
   }
   uint64_t next = w->seq + 1;
   snprintf(sql, sizeof(sql),
