@@ -3,8 +3,10 @@
 ** Owns     one file descriptor an open file, never 0 to 2: a host that closed
 **          its standard files must not print into a store.
 ** Holds    a file keeps its path, for messages: "<path>: cannot <verb>: why".
-** Locks    none. Byte-range locks belong to the open file where the system
-**          knows that (F_OFD_SETLK), else to the process. */
+** Locks    byte-range locks belong to the open file where the system knows that
+**          (F_OFD_SETLK), else to the process. A forked child has the same open
+**          files, and would keep the locks when the parent dies: it closes
+**          them. locked_mu guards the list of files that may have locks. */
 #ifndef _WIN32
 #define _GNU_SOURCE       /* F_OFD_SETLK, sync_file_range, pwritev */
 #define _FILE_OFFSET_BITS 64
@@ -21,6 +23,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -42,7 +45,8 @@ enum {
 
 typedef struct posix_file {
   lsm_file base;
-  int fd;
+  int fd; /* -1: the parent's, who has locks on it */
+  struct posix_file *next, **link; /* in the list of locked files; link NULL: not in it */
   char path[];
 } posix_file;
 
@@ -206,6 +210,51 @@ static lsm_rc posix_size(lsm_file *f, uint64_t *size) {
 #define SET_LOCK F_SETLK
 #endif
 
+static pthread_mutex_t locked_mu = PTHREAD_MUTEX_INITIALIZER;
+static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
+static posix_file *locked;
+
+static void before_fork(void) { pthread_mutex_lock(&locked_mu); }
+static void after_fork(void) { pthread_mutex_unlock(&locked_mu); }
+
+static void after_fork_in_child(void) {
+  while (locked != NULL) {
+    posix_file *f = locked;
+    locked = f->next;
+    close(f->fd);
+    f->fd = -1;
+    f->link = NULL;
+  }
+  pthread_mutex_unlock(&locked_mu);
+}
+
+static void watch_forks(void) {
+  /* Without memory for it: only a child that outlives its parent does harm. */
+  (void)pthread_atfork(before_fork, after_fork, after_fork_in_child);
+}
+
+static void list_locked(posix_file *f) {
+  pthread_once(&fork_once, watch_forks);
+  pthread_mutex_lock(&locked_mu);
+  if (f->link == NULL && f->fd >= 0) {
+    f->next = locked;
+    f->link = &locked;
+    if (locked != NULL) locked->link = &f->next;
+    locked = f;
+  }
+  pthread_mutex_unlock(&locked_mu);
+}
+
+static void unlist_locked(posix_file *f) {
+  pthread_mutex_lock(&locked_mu);
+  if (f->link != NULL) {
+    *f->link = f->next;
+    if (f->next != NULL) f->next->link = f->link;
+    f->link = NULL;
+  }
+  pthread_mutex_unlock(&locked_mu);
+}
+
 static lsm_rc posix_lock(lsm_file *f, uint64_t off, uint64_t len, lsm_lock mode) {
   struct flock fl;
   memset(&fl, 0, sizeof fl); /* an OFD lock wants l_pid 0 */
@@ -214,6 +263,7 @@ static lsm_rc posix_lock(lsm_file *f, uint64_t off, uint64_t len, lsm_lock mode)
   fl.l_start = (off_t)off;
   fl.l_len = (off_t)len;
   int r;
+  list_locked(file_of(f));
   do r = fcntl(file_of(f)->fd, SET_LOCK, &fl);
   while (r != 0 && errno == EINTR);
   if (r == 0) return LSM_OK;
@@ -224,7 +274,8 @@ static lsm_rc posix_lock(lsm_file *f, uint64_t off, uint64_t len, lsm_lock mode)
 }
 
 static void posix_close(lsm_file *f) {
-  close(file_of(f)->fd); /* not again after EINTR: the number may be reused */
+  unlist_locked(file_of(f));
+  if (file_of(f)->fd >= 0) close(file_of(f)->fd); /* not again after EINTR: the number may be reused */
   lsm_free(f);
 }
 
@@ -260,6 +311,8 @@ static lsm_rc posix_open(lsm_env *env, const char *path, int flags, lsm_file **f
   posix_file *f = lsm_malloc(sizeof *f + path_size);
   if (f == NULL) return lsm_nomem();
   f->base.ops = &file_ops;
+  f->next = NULL;
+  f->link = NULL;
   memcpy(f->path, path, path_size);
   f->fd = open_fd(path, oflags);
   if (f->fd < 0) {

@@ -4,9 +4,13 @@
 ** every call fails, and what the victim still writes to shared memory while its
 ** handle is closed, which takes its locks away, is undone. The other processes
 ** must not notice but for its work: whole or not at all. */
+#define _GNU_SOURCE
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "share.h"
 #include "store.h"
@@ -384,6 +388,55 @@ START_TEST(test_kill_recovery) {
 }
 END_TEST
 
+/*-------------------------------------------------- real processes */
+
+/* A process with an open transaction forks, and is killed: the child lives on,
+** with all that it inherited, and must not keep the locks. */
+static pid_t writer_that_forks(const char *dir, int tell) {
+  pid_t pid = fork();
+  ck_assert_int_ge(pid, 0);
+  if (pid > 0) return pid;
+  lsm_db *db = NULL;
+  lsm_txn *t = NULL;
+  if (lsm_open(lsm_env_default(), dir, &opt, &db) != LSM_OK ||
+      lsm_txn_begin(db, 0, NULL, &t) != LSM_OK) {
+    _exit(1);
+  }
+  pid_t grandchild = fork();
+  if (grandchild == 0) {
+    for (;;) pause();
+  }
+  if (write(tell, &grandchild, sizeof(grandchild)) != sizeof(grandchild)) _exit(1);
+  for (;;) pause();
+}
+
+START_TEST(test_child_outlives_its_parent) {
+  char dir[] = "/tmp/lsm-test-fork-XXXXXX", cmd[100];
+  int pipe_fd[2], status;
+  pid_t grandchild = 0;
+  lsm_db *db = NULL;
+  opt = store_options(256 << 10);
+  ck_assert_ptr_nonnull(mkdtemp(dir));
+  ck_lsm(lsm_open(lsm_env_default(), dir, &opt, &db));
+  uint32_t ks = store_keyspace(db, LSM_LEVELED);
+  ck_assert_int_eq(pipe(pipe_fd), 0);
+  pid_t child = writer_that_forks(dir, pipe_fd[1]);
+  ck_assert_int_eq(read(pipe_fd[0], &grandchild, sizeof(grandchild)), sizeof(grandchild));
+  lsm_txn *t = NULL;
+  ck_assert_int_eq(lsm_txn_begin(db, 0, NULL, &t), LSM_BUSY);
+  kill(child, SIGKILL);
+  ck_assert_int_eq(waitpid(child, &status, 0), child);
+  store_put(db, ks, "a", "1");
+  ck_assert_str_eq(store_get(db, ks, "a"), "1");
+  ck_assert_int_eq(kill(grandchild, SIGKILL), 0);
+  close(pipe_fd[0]);
+  close(pipe_fd[1]);
+  ck_lsm(lsm_close(db));
+  snprintf(cmd, sizeof(cmd), "rm -r %s", dir);
+  ck_assert_int_eq(system(cmd), 0);
+}
+END_TEST
+
 Suite *share_kill_suite(void);
 Suite *share_kill_suite(void) {
   Suite *s = suite_create("share_kill");
@@ -391,6 +444,7 @@ Suite *share_kill_suite(void) {
   tcase_set_timeout(tc, 300);
   tcase_add_test(tc, test_kill_one_of_three);
   tcase_add_test(tc, test_kill_recovery);
+  tcase_add_test(tc, test_child_outlives_its_parent);
   suite_add_tcase(s, tc);
   return s;
 }
