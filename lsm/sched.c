@@ -78,10 +78,8 @@ static lsm_rc compact_once(lsm_db *db) {
   lsm_mutex_unlock(&db->mu);
   rc = lsm_compact_pick(db, &found, &plan);
   if (rc == LSM_OK && found) rc = lsm_compact_run(db, &plan, NULL);
-  if (found) {
-    lsm_plan_fini(&plan); /* the last to hold the inputs */
-    lsm_db_purge(db);
-  }
+  if (found) lsm_plan_fini(&plan);
+  lsm_db_purge(db); /* the pick or the plan may have been the last to hold a file */
   if (rc != LSM_OK || found) {
     lsm_mutex_lock(&db->mu);
     db->compact_checked = false;
