@@ -183,6 +183,10 @@ static void drop_sealed(lsm_txn *t) {
   t->sealed = NULL;
 }
 
+static bool must_sync_abort(const lsm_txn *t) {
+  return t->sync != LSM_SYNC_OFF || t->sealed != NULL;
+}
+
 /* Takes a prepare back: the log is told, the role returned. Fails only when the
 ** log could not be told; an ABORT that is there but may not be durable is
 ** remembered for the rollback: only a power loss now would miss it. */
@@ -191,10 +195,10 @@ static lsm_rc unprepare(lsm_txn *t) {
   if (t->logged && !t->has_host) {
     lsm_rc rc = lsm_wal_append(t->db->wal, LSM_WAL_ABORT, t->txid, NULL, 0);
     if (rc != LSM_OK) return rc;
-    /* Tables that the log names must be there, unless it surely takes that back. */
-    bool sync = t->sync == LSM_SYNC_FULL || t->sealed != NULL;
-    if (sync && lsm_log_sync(t->db) != LSM_OK) {
-      t->abort_unsynced = t->sync == LSM_SYNC_FULL;
+    /* A power loss may keep the record without the ABORT. And tables that the log
+    ** names must be there, unless it surely takes that back. */
+    if (must_sync_abort(t) && lsm_log_sync(t->db) != LSM_OK) {
+      t->abort_unsynced = t->sync != LSM_SYNC_OFF;
       if (t->sealed != NULL) lsm_runs_keep(t->db, t->sealed);
     }
   }
@@ -620,8 +624,7 @@ lsm_rc lsm_txn_rollback(lsm_txn *t) {
     /* The record can't be contradicted: take it out of the log. If even that
     ** fails the log is broken, and the next one will say where it ended. */
     rc = lsm_wal_undo(t->db->wal);
-    bool sync = t->sync == LSM_SYNC_FULL || t->sealed != NULL;
-    if (rc == LSM_OK && sync) rc = lsm_log_sync(t->db);
+    if (rc == LSM_OK && must_sync_abort(t)) rc = lsm_log_sync(t->db);
     if (rc != LSM_OK && t->sealed != NULL) lsm_runs_keep(t->db, t->sealed);
   } else if (t->abort_unsynced) {
     rc = lsm_fail(LSM_IOERR, "%s: a power loss may bring transaction %llu back", t->db->dir,
