@@ -259,11 +259,11 @@ START_TEST(test_rollback_fails) {
 END_TEST
 
 /* A host: the number it keeps, and how often it was asked. */
-typedef struct host {
-  int calls;
+typedef struct host { /* the store's threads ask, too */
+  _Atomic int calls;
   uint64_t txid;
   bool known;
-  lsm_rc rc;
+  _Atomic lsm_rc rc;
 } host;
 
 static lsm_rc host_txid(void *arg, const uint8_t *name, uint64_t *txid, bool *known) {

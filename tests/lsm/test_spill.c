@@ -407,7 +407,7 @@ START_TEST(test_host_decides) {
 }
 END_TEST
 
-static int host_syncs;
+static _Atomic int host_syncs;
 static _Atomic lsm_rc host_sync_rc; /* the flusher asks too */
 static lsm_rc count_host_sync(void *arg) {
   (void)arg;
