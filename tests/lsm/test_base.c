@@ -268,6 +268,28 @@ START_TEST(crc_golden) {
 }
 END_TEST
 
+/* Bit by bit, as the polynomial says. */
+static uint32_t slow_crc(uint32_t crc, const uint8_t *p, size_t n) {
+  crc = ~crc;
+  for (size_t i = 0; i < n; i++) {
+    crc ^= p[i];
+    for (int bit = 0; bit < 8; bit++) crc = (crc & 1) != 0 ? crc >> 1 ^ 0xEDB88320u : crc >> 1;
+  }
+  return ~crc;
+}
+
+/* Libraries take other ways for long, short and unaligned input. */
+START_TEST(crc_any_length) {
+  static uint8_t bytes[5000];
+  for (size_t i = 0; i < sizeof bytes; i++) bytes[i] = (uint8_t)(i * i / 7 + i);
+  for (size_t n = 0; n < sizeof bytes - 70; n += n < 300 ? 1 : 61) {
+    size_t off = n % 67;
+    ck_assert_uint_eq(lsm_crc(0, bytes + off, n), slow_crc(0, bytes + off, n));
+    ck_assert_uint_eq(lsm_crc(0x12345678, bytes + off, n), slow_crc(0x12345678, bytes + off, n));
+  }
+}
+END_TEST
+
 START_TEST(hash_golden) {
   static const char fox[] = "The quick brown fox jumps over the lazy dog";
   static const struct {
@@ -372,6 +394,7 @@ Suite *base_suite(void) {
   tcase_add_test(t, varints);
   tcase_add_test(t, varints_that_do_not_fit);
   tcase_add_test(t, crc_golden);
+  tcase_add_test(t, crc_any_length);
   tcase_add_test(t, hash_golden);
   tcase_add_test(t, hash_spreads);
   tcase_add_test(t, hash_avalanche);
