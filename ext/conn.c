@@ -234,16 +234,23 @@ static lsm_rc check_present(lsm_conn_store *cs) {
                   lsm_store_path(cs->store));
 }
 
+/* The busy timeout is asked for only when there is somebody to wait for: a PRAGMA
+** costs as much as the rest of the beginning. */
+static lsm_rc begin(lsm_conn_store *cs) {
+  lsm_interrupt intr = lsm_conn_interrupt(cs->conn);
+  lsm_rc rc = lsm_txn_begin(lsm_store_db(cs->store), 0, &intr, &cs->txn);
+  if (rc != LSM_BUSY) return rc;
+  int64_t ms = lsm_conn_pragma(cs->conn, "main", "busy_timeout", 0);
+  return ms > 0 ? lsm_txn_begin(lsm_store_db(cs->store), ms, &intr, &cs->txn) : rc;
+}
+
 lsm_rc lsm_conn_txn(lsm_conn_store *cs, const sqlite3_vtab *vtab) {
   if (cs->txn != NULL) {
     lsm_proof_spoil(&cs->proof);
     return LSM_OK;
   }
-  int64_t ms = lsm_conn_pragma(cs->conn, "main", "busy_timeout", 0);
-  lsm_interrupt intr = lsm_conn_interrupt(cs->conn);
   lsm_rc rc = check_present(cs);
-  if (rc != LSM_OK) return rc;
-  rc = lsm_txn_begin(lsm_store_db(cs->store), ms, &intr, &cs->txn);
+  if (rc == LSM_OK) rc = begin(cs);
   if (rc == LSM_OK && (rc = check_present(cs)) != LSM_OK) {
     (void)lsm_txn_rollback(cs->txn);
     cs->txn = NULL;
@@ -405,15 +412,27 @@ lsm_interrupt lsm_conn_interrupt(lsm_conn *conn) {
   return intr;
 }
 
-int64_t lsm_conn_pragma(lsm_conn *c, const char *schema, const char *pragma, int64_t dflt) {
+static int64_t read_integer(sqlite3 *db, const char *sql, int64_t dflt) {
   sqlite3_stmt *stmt = NULL;
   int64_t value = dflt;
-  char *sql = sqlite3_mprintf("PRAGMA \"%w\".%s", schema, pragma);
-  if (sql != NULL && sqlite3_prepare_v2(c->db, sql, -1, &stmt, NULL) == SQLITE_OK &&
+  if (sqlite3_prepare_v2(db, sql, -1, &stmt, NULL) == SQLITE_OK &&
       sqlite3_step(stmt) == SQLITE_ROW) {
     value = sqlite3_column_int64(stmt, 0);
   }
   sqlite3_finalize(stmt);
+  return value;
+}
+
+int64_t lsm_conn_pragma(lsm_conn *c, const char *schema, const char *pragma, int64_t dflt) {
+  char *sql = sqlite3_mprintf("PRAGMA \"%w\".%s", schema, pragma);
+  int64_t value = sql != NULL ? read_integer(c->db, sql, dflt) : dflt;
   sqlite3_free(sql);
   return value;
+}
+
+/* Each commit asks this. A statement kept for it would gain nothing: SQLite puts the
+** value into the program when it compiles it, and compiles it anew for each run. */
+int64_t lsm_conn_synchronous(lsm_conn *c, const char *schema) {
+  if (strcmp(schema, "main") == 0) return read_integer(c->db, "PRAGMA main.synchronous", 2);
+  return lsm_conn_pragma(c, schema, "synchronous", 2);
 }

@@ -111,6 +111,7 @@ lsm_interrupt lsm_conn_interrupt(lsm_conn *conn);
 
 /* What a PRAGMA of the schema says (an integer), or DFLT. */
 int64_t lsm_conn_pragma(lsm_conn *conn, const char *schema, const char *pragma, int64_t dflt);
+int64_t lsm_conn_synchronous(lsm_conn *conn, const char *schema); /* 2, FULL, if it does not say */
 
 /* Remembers that the table's data is to go when the transaction commits. */
 int lsm_conn_add_drop(lsm_conn *conn, lsm_conn_store *cs, uint32_t keyspace, const char *schema,

@@ -28,7 +28,7 @@ static lsm_sync sync_mode(lsm_vtab *v) {
   if (opts & (1u << LSM_SYNC_OPT_NORMAL)) mode = LSM_SYNC_NORMAL;
   if (opts & (1u << LSM_SYNC_OPT_FULL)) return LSM_SYNC_FULL;
   if (opts & (1u << LSM_SYNC_OPT_HOST)) {
-    int64_t host = lsm_conn_pragma(v->conn, v->db_schema, "synchronous", 2);
+    int64_t host = lsm_conn_synchronous(v->conn, v->db_schema);
     if (host >= 2) return LSM_SYNC_FULL;
     if (host == 1) mode = LSM_SYNC_NORMAL;
   }
