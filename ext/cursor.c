@@ -225,13 +225,31 @@ static lsm_rc start_merge(cursor *c) {
   return settle_merge(c);
 }
 
+/*----------------------------------------------------------------- offset */
+
+#define ROWS_BETWEEN_LOOKS 4096
+
+/* Passes over N rows of the one range there is. They are neither decoded nor looked up. */
+static lsm_rc skip_rows(cursor *c, sqlite3_int64 n) {
+  lsm_interrupt intr = lsm_conn_interrupt(table_of(c)->conn);
+  lsm_rc rc = LSM_OK;
+  if (n <= 0 || c->eof) return LSM_OK;
+  for (; n > 0 && rc == LSM_OK && lsm_cursor_valid(c->cur); n--) {
+    if (n % ROWS_BETWEEN_LOOKS == 0 && intr.fn != NULL && intr.fn(intr.arg)) {
+      return lsm_fail(LSM_INTERRUPT, "interrupted");
+    }
+    rc = c->reverse ? lsm_cursor_prev(c->cur) : lsm_cursor_next(c->cur);
+  }
+  return rc == LSM_OK ? settle(c) : rc;
+}
+
 /*---------------------------------------------------------------- methods */
 
 int lsm_vtab_filter(sqlite3_vtab_cursor *cur, int idx_num, const char *idx_str, int argc,
                     sqlite3_value **argv) {
   cursor *c = (cursor *)cur;
   lsm_scan_plan p = lsm_plan_unpack(idx_num);
-  (void)idx_str, (void)argc;
+  (void)idx_str;
   end_scan(c);
   lsm_vtab *v = table_of(c);
   if (v->range_delete != NULL && c->cs->txn != NULL) return lsm_vtab_delete_range(v);
@@ -249,6 +267,7 @@ int lsm_vtab_filter(sqlite3_vtab_cursor *cur, int idx_num, const char *idx_str, 
     } else {
       rc = c->search.points ? look_up(c) : settle(c);
     }
+    if (rc == LSM_OK && p.skip) rc = skip_rows(c, sqlite3_value_int64(argv[argc - 1]));
   }
   if (rc != LSM_OK || c->eof) end_scan(c);
   return lsm_vtab_fail(cur->pVtab, rc);

@@ -6,22 +6,21 @@
 ** never set), so a plan may give more rows than wanted but never fewer; search.c
 ** says where that matters. idxNum carries the plan, idxStr says it in words for
 ** EXPLAIN QUERY PLAN. */
-#include "vtab.h"
-
-#include <math.h>
+#include "sizes.h"
 
 #define NO_TERM     (-1)
 #define MAX_EQ      31
-#define MAX_LITERAL 12 /* bits of idxNum for them */
+#define MAX_LITERAL 11 /* bits of idxNum for them */
 
-/* Costs, in rows read one after another: of going to a place, of the row that an
-** entry names, of sorting one. The second is less than it is at worst: a range on
-** an index comes before a scan. */
-#define SEEK_COST    20.0
-#define LOOKUP_COST  2.5
-#define SORT_COST    3.0
-#define DEFAULT_ROWS 1000000.0 /* of a store that could not be asked */
-#define FEW_ROWS     1000.0    /* a plan is made for tables that may grow to this */
+/* Costs, in SQLite's own measure, where a row of an ordinary table's scan is 3 and going
+** to a place in one 20: so lsm tables and ordinary ones can be joined. Of a row, of going
+** to a place, of the row that an entry names, of sorting one. The third is less than it
+** is at worst: a range on an index comes before a scan. */
+#define ROW_COST    3.0
+#define SEEK_COST   30.0
+#define LOOKUP_COST 7.5
+#define SORT_COST   9.0
+#define LIST_VALUES 10.0 /* of an IN list, which is not known yet */
 
 enum {
   BIT_LOWER = 1 << 5,
@@ -32,9 +31,10 @@ enum {
   BIT_UNIQUE = 1 << 10,
   BIT_MERGE = 1 << 11,
   BIT_NULLS = 1 << 12,
-  SHIFT_INDEX = 13,
+  BIT_SKIP = 1 << 13,
+  SHIFT_INDEX = 14,
   MASK_INDEX = 0x3f,
-  SHIFT_LITERAL = 19
+  SHIFT_LITERAL = 20
 };
 _Static_assert(LSM_MAX_INDEXES <= MASK_INDEX, "an index number fits idxNum");
 
@@ -49,6 +49,7 @@ lsm_scan_plan lsm_plan_unpack(int n) {
   p.unique = (n & BIT_UNIQUE) != 0;
   p.merge = (n & BIT_MERGE) != 0;
   p.nulls = (n & BIT_NULLS) != 0;
+  p.skip = (n & BIT_SKIP) != 0;
   p.index = n >> SHIFT_INDEX & MASK_INDEX;
   p.literal = (unsigned)n >> SHIFT_LITERAL;
   return p;
@@ -64,6 +65,7 @@ static int pack(const lsm_scan_plan *p) {
   if (p->unique) n |= BIT_UNIQUE;
   if (p->merge) n |= BIT_MERGE;
   if (p->nulls) n |= BIT_NULLS;
+  if (p->skip) n |= BIT_SKIP;
   return n | p->index << SHIFT_INDEX | (int)(p->literal << SHIFT_LITERAL);
 }
 
@@ -115,14 +117,18 @@ typedef enum fixing {
 typedef struct choice {
   lsm_vtab *v;
   sqlite3_index_info *info;
+  lsm_sizes *sizes;
   lsm_path path;
   lsm_scan_plan plan;
   int eq[MAX_EQ];
   unsigned char fix[MAX_EQ]; /* fixing */
   int lower, upper;
+  int offset; /* the OFFSET that plan.skip takes over */
+  lsm_literal eq_value[MAX_EQ], lower_value, upper_value;
   bool exact; /* all of them are */
   bool list;  /* one is by a list */
   bool ordered, covering;
+  double rows; /* that it reads */
 } choice;
 
 static bool is_rowid(const choice *c, int column) {
@@ -160,24 +166,28 @@ static int find_term(const choice *c, int pos, int op1, int op2, int op3) {
   return NO_TERM;
 }
 
-/* Is the other side a literal text or blob? Those have no affinity that counts.
-** (A number may also be a CAST, which gives it one; SQLite shows it alike.) */
-static bool is_literal(const choice *c, int term) {
-#if SQLITE_VERSION_NUMBER >= 3038000
+/* The other side, when it is known already, or NULL. */
+static sqlite3_value *literal_of(const choice *c, int term) {
   sqlite3_value *value = NULL;
-  if (lsm_sqlite_has(3038000) && sqlite3_vtab_rhs_value(c->info, term, &value) == SQLITE_OK &&
-      value != NULL) {
-    int type = sqlite3_value_type(value);
-    return type == SQLITE_TEXT || type == SQLITE_BLOB;
+#if SQLITE_VERSION_NUMBER >= 3038000
+  if (lsm_sqlite_has(3038000) && sqlite3_vtab_rhs_value(c->info, term, &value) != SQLITE_OK) {
+    value = NULL;
   }
 #endif
   (void)c, (void)term;
-  return false;
+  return value;
 }
 
-/* Notes whether value number N of the plan is a literal. */
-static void note_literal(choice *c, int term, int n) {
-  if (n < MAX_LITERAL && is_literal(c, term)) c->plan.literal |= 1u << n;
+/* The literal that TERM, value number N of the plan, compares with. Notes whether it is a
+** text or blob: those have no affinity that counts. (A number may also be a CAST, which
+** gives it one; SQLite shows it alike.) */
+static lsm_literal take_literal(choice *c, int term, int n) {
+  int op = c->info->aConstraint[term].op;
+  lsm_literal l = {literal_of(c, term),
+                   op == SQLITE_INDEX_CONSTRAINT_GT || op == SQLITE_INDEX_CONSTRAINT_LT};
+  int type = l.value != NULL ? sqlite3_value_type(l.value) : SQLITE_NULL;
+  if (n < MAX_LITERAL && (type == SQLITE_TEXT || type == SQLITE_BLOB)) c->plan.literal |= 1u << n;
+  return l;
 }
 
 /* A numeric column turns the other side into a number whatever that was;
@@ -219,7 +229,7 @@ static void choose_terms(choice *c) {
       c->fix[n] = FIX_LIST;
       c->list = true;
     } else {
-      note_literal(c, t, n);
+      c->eq_value[n] = take_literal(c, t, n);
       c->fix[n] = term_is_exact(c, n, n) ? FIX_EXACT : FIX_LOOSE;
     }
     if (c->fix[n] != FIX_EXACT) c->exact = false;
@@ -232,12 +242,12 @@ static void choose_terms(choice *c) {
   if (c->lower != NO_TERM) {
     c->plan.has_lower = true;
     c->plan.lower_strict = c->info->aConstraint[c->lower].op == SQLITE_INDEX_CONSTRAINT_GT;
-    note_literal(c, c->lower, n++);
+    c->lower_value = take_literal(c, c->lower, n++);
   }
   if (c->upper != NO_TERM) {
     c->plan.has_upper = true;
     c->plan.upper_strict = c->info->aConstraint[c->upper].op == SQLITE_INDEX_CONSTRAINT_LT;
-    note_literal(c, c->upper, n);
+    c->upper_value = take_literal(c, c->upper, n);
   }
 }
 
@@ -293,61 +303,171 @@ static bool order_fits(choice *c, bool *reverse) {
   return true;
 }
 
+/* Do rows that agree in all columns of a DISTINCT stand together along the path?
+** Their order and that of the columns does not matter. */
+static bool groups_fit(const choice *c) {
+  const struct sqlite3_index_orderby *by = c->info->aOrderBy;
+  int n = c->info->nOrderBy, left = 0;
+  for (int i = 0; i < n; i++) left += !is_one_value(c, by[i].iColumn);
+  for (int pos = 0; left > 0 && pos < c->path.npart; pos++) {
+    int met = 0;
+    for (int i = 0; i < n; i++) {
+      met += !is_one_value(c, by[i].iColumn) && orders_by(c, by[i].iColumn, pos) &&
+             !repeats(&c->path, pos, false);
+    }
+    bool fixed = pos < c->plan.neq && c->fix[pos] == FIX_EXACT;
+    if (met == 0 && !fixed && !repeats(&c->path, pos, false)) return false;
+    left -= met;
+  }
+  return true;
+}
+
+/* What the order is for, as sqlite3_vtab_distinct() tells. */
+enum { FOR_ORDER = 0, FOR_DISTINCT = 2 };
+
+static int order_use(sqlite3_index_info *info) {
+#if SQLITE_VERSION_NUMBER >= 3038000
+  if (lsm_sqlite_has(3038000)) return sqlite3_vtab_distinct(info);
+#endif
+  (void)info;
+  return FOR_ORDER;
+}
+
+/*---------------------------------------------------------- LIMIT, OFFSET */
+
+#ifndef SQLITE_INDEX_CONSTRAINT_LIMIT
+#define SQLITE_INDEX_CONSTRAINT_LIMIT  73
+#define SQLITE_INDEX_CONSTRAINT_OFFSET 74
+#endif
+
+/* Does the plan take the term? */
+static bool is_taken(const choice *c, int term) {
+  for (int i = 0; i < c->plan.neq; i++) {
+    if (c->eq[i] == term) return true;
+  }
+  return term == c->lower || term == c->upper;
+}
+
+/* How many rows the query reads at most along this path: it has a LIMIT, all its terms
+** are taken (SQLite offers LIMIT only if it offers all terms), and nothing is sorted.
+** Less than 0: not known. */
+static double rows_wanted(const choice *c) {
+  double limit = -1, offset = 0;
+  if (c->info->nOrderBy > 0 && !c->ordered) return -1;
+  for (int i = 0; i < c->info->nConstraint; i++) {
+    int op = c->info->aConstraint[i].op;
+    bool is_limit = op == SQLITE_INDEX_CONSTRAINT_LIMIT;
+    if (is_limit || op == SQLITE_INDEX_CONSTRAINT_OFFSET) {
+      sqlite3_value *value = literal_of(c, i);
+      if (value == NULL) return -1;
+      *(is_limit ? &limit : &offset) = sqlite3_value_double(value);
+    } else if (!is_taken(c, i)) {
+      return -1;
+    }
+  }
+  return limit < 0 ? -1 : limit + (offset > 0 ? offset : 0);
+}
+
+/* OFFSET can be left to the cursor where SQLite would do nothing else with the rows:
+** there are no terms that it would check, and no sort. */
+static int find_offset(const choice *c) {
+  int offset = NO_TERM;
+  if (c->info->nOrderBy > 0 && !c->ordered) return NO_TERM;
+  for (int i = 0; i < c->info->nConstraint; i++) {
+    int op = c->info->aConstraint[i].op;
+    if (op == SQLITE_INDEX_CONSTRAINT_OFFSET && c->info->aConstraint[i].usable) {
+      offset = i;
+    } else if (op != SQLITE_INDEX_CONSTRAINT_LIMIT) {
+      return NO_TERM;
+    }
+  }
+  return offset;
+}
+
 /*------------------------------------------------------------------- cost */
 
 /* Says which value of xFilter's argv each term gets. */
 static void hand_out_arguments(choice *c) {
+  struct sqlite3_index_constraint_usage *usage = c->info->aConstraintUsage;
   int n = 0;
   for (int i = 0; i < c->plan.neq; i++) {
     if (c->fix[i] == FIX_LIST) (void)is_list(c, c->eq[i], 1);
-    c->info->aConstraintUsage[c->eq[i]].argvIndex = ++n;
+    usage[c->eq[i]].argvIndex = ++n;
   }
-  if (c->lower != NO_TERM) c->info->aConstraintUsage[c->lower].argvIndex = ++n;
-  if (c->upper != NO_TERM) c->info->aConstraintUsage[c->upper].argvIndex = ++n;
+  if (c->lower != NO_TERM) usage[c->lower].argvIndex = ++n;
+  if (c->upper != NO_TERM) usage[c->upper].argvIndex = ++n;
+  if (c->plan.skip) {
+    usage[c->offset].argvIndex = ++n;
+    usage[c->offset].omit = 1;
+  }
 }
 
-/* Rows of the whole table, from the store's metadata. */
-static double table_rows(lsm_vtab *v) {
-  lsm_snapshot *snap = NULL;
-  uint64_t rows = 0, bytes = 0;
-  lsm_slice open = {NULL, 0};
-  if (lsm_vtab_open_store(v) != SQLITE_OK) {
-    sqlite3_free(v->base.zErrMsg); /* xFilter will say it */
-    v->base.zErrMsg = NULL;
-    return DEFAULT_ROWS;
-  }
-  lsm_rc rc = lsm_snapshot_acquire(lsm_store_db(v->cs->store), &snap);
-  if (rc == LSM_OK) rc = lsm_estimate(snap, v->keyspace, open, open, &rows, &bytes);
-  lsm_snapshot_release(snap);
-  if (rc != LSM_OK) return DEFAULT_ROWS;
-  return (double)rows < FEW_ROWS ? FEW_ROWS : (double)rows;
+/* Rows that have N given values in the first columns of an index: SQLite's guess for
+** one that was not analyzed. */
+static double guess_equal(int n) {
+  return n < 6 ? 11 - n : 5;
 }
 
-/* Each equality on a prefix is taken to divide the rows evenly; each bound to
-** keep a quarter, as SQLite does without statistics. ALL: rows of the table. */
-static double rows_of(const choice *c, double all) {
+/* What the store says of the terms whose values are known by now, from the first
+** column on; *neq and *bounds: how far that goes. Less than 0: nothing. */
+static double ask_rows(const choice *c, int *neq, bool *lower, bool *upper) {
   const lsm_scan_plan *p = &c->plan;
-  double rows = all;
-  int n = c->path.x == NULL ? c->path.npart : c->path.x->def->npart + 1;
+  lsm_literal none = {NULL, false};
+  for (*neq = 0; *neq < p->neq && c->eq_value[*neq].value != NULL;) ++*neq;
+  *lower = *neq == p->neq && c->lower_value.value != NULL;
+  *upper = *neq == p->neq && c->upper_value.value != NULL;
+  if (!c->sizes->many || (*neq == 0 && !*lower && !*upper)) return -1;
+  return lsm_sizes_of_range(c->sizes, &c->path, c->eq_value, *neq, *lower ? c->lower_value : none,
+                            *upper ? c->upper_value : none);
+}
+
+/* Rows between the first and the last that the path goes to. */
+static double rows_of(const choice *c) {
+  const lsm_scan_plan *p = &c->plan;
+  double all = c->sizes->rows, rows = all;
+  int known = 0;
+  bool lower = false, upper = false;
   if (p->unique && !p->nulls) {
     rows = 1;
-  } else if (p->neq > 0) {
-    rows = p->neq < n ? pow(all, 1.0 - (double)p->neq / n) : 1;
-    if (rows > all / 10) rows = all / 10;
+  } else {
+    double asked = ask_rows(c, &known, &lower, &upper);
+    if (asked >= 0) {
+      rows = asked > guess_equal(known + 1) ? asked : guess_equal(known + 1);
+    } else {
+      known = 0;
+      lower = upper = false;
+    }
+    if (p->neq > known && rows > guess_equal(p->neq)) rows = guess_equal(p->neq);
+    if (p->has_lower && !lower) rows /= 4;
+    if (p->has_upper && !upper) rows /= 4;
   }
-  if (c->list) rows = rows * 4 < all / 5 ? rows * 4 : all / 5;
-  if (p->has_lower) rows /= 4;
-  if (p->has_upper) rows /= 4;
+  if (c->list) rows = rows * LIST_VALUES < all / 5 ? rows * LIST_VALUES : all / 5;
+  double wanted = rows_wanted(c);
+  if (wanted >= 0 && wanted < rows) rows = wanted;
   return rows < 1 ? 1 : rows;
 }
 
 /* Sorting is SQLite's and counted there; here only to compare with a path that
 ** has the order. */
-static double cost_of(const choice *c, double all, bool sorting) {
-  double rows = rows_of(c, all), cost = SEEK_COST + rows;
+static double cost_of(const choice *c, double rows, bool sorting) {
+  double cost = (c->list ? LIST_VALUES : 1) * SEEK_COST + rows * ROW_COST;
   if (c->path.x != NULL && !c->covering) cost += rows * LOOKUP_COST;
   if (sorting && c->info->nOrderBy > 0 && !c->ordered) cost += (rows - 1) * SORT_COST;
   return cost;
+}
+
+/* Rows that pass the terms that the path does not take: SQLite's own guess, a quarter, if
+** there is an equality with something known. (Join terms are no part of it: they would be
+** counted in whatever order the tables are joined.) */
+static double rows_left(const choice *c, double rows) {
+  for (int i = 0; i < c->info->nConstraint; i++) {
+    const struct sqlite3_index_constraint *t = &c->info->aConstraint[i];
+    bool equal = t->op == SQLITE_INDEX_CONSTRAINT_EQ || t->op == SQLITE_INDEX_CONSTRAINT_IS;
+    if (equal && t->usable && !is_taken(c, i) && literal_of(c, i) != NULL) {
+      return rows < 4 ? 1 : rows / 4;
+    }
+  }
+  return rows;
 }
 
 /* Are all columns that are asked for in the entries? */
@@ -363,11 +483,12 @@ static bool is_covering(const choice *c) {
 }
 
 /* The best that the path can do. */
-static void plan_path(choice *c, lsm_vtab *v, sqlite3_index_info *info, int index) {
+static void plan_path(choice *c, lsm_sizes *sizes, sqlite3_index_info *info, int index) {
   memset(c, 0, sizeof(*c));
-  c->v = v;
+  c->v = sizes->v;
   c->info = info;
-  c->path = lsm_plan_path(v, index);
+  c->sizes = sizes;
+  c->path = lsm_plan_path(c->v, index);
   c->plan.index = index;
   choose_terms(c);
   c->covering = is_covering(c);
@@ -375,7 +496,12 @@ static void plan_path(choice *c, lsm_vtab *v, sqlite3_index_info *info, int inde
   if (info->nOrderBy > 0 && order_fits(c, &reverse)) {
     c->ordered = true;
     c->plan.reverse = reverse;
+  } else if (info->nOrderBy > 0 && order_use(info) == FOR_DISTINCT) {
+    c->ordered = groups_fit(c);
   }
+  c->offset = find_offset(c);
+  c->plan.skip = c->offset != NO_TERM;
+  c->rows = rows_of(c);
 }
 
 /*------------------------------------------------------------------ words */
@@ -424,27 +550,40 @@ static char *describe(const choice *c) {
   }
   if (p->neq > 0 || p->has_lower || p->has_upper) sqlite3_str_appendall(str, ")");
   if (p->reverse) sqlite3_str_appendall(str, " DESC");
+  if (p->skip) sqlite3_str_appendall(str, " OFFSET ?");
   return sqlite3_str_finish(str);
 }
 
+static bool has_terms(const choice *c) {
+  return c->plan.neq > 0 || c->plan.has_lower || c->plan.has_upper;
+}
+
+/* The cheaper one; but where a term can be used the table is not scanned for want of
+** it, however much of the table that is (unless the scan is in order). */
+static bool is_better(const choice *a, const choice *b) {
+  if (has_terms(a) != has_terms(b) && a->ordered == b->ordered) return has_terms(a);
+  return cost_of(a, a->rows, true) < cost_of(b, b->rows, true);
+}
+
 int lsm_vtab_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info) {
-  lsm_vtab *v = (lsm_vtab *)vtab;
-  double all = table_rows(v);
+  lsm_sizes sizes;
   choice best, c;
-  plan_path(&best, v, info, 0);
-  for (int n = 1; n <= v->nindex; n++) {
-    plan_path(&c, v, info, n);
-    if (cost_of(&c, all, true) < cost_of(&best, all, true)) best = c;
+  lsm_sizes_open(&sizes, (lsm_vtab *)vtab);
+  plan_path(&best, &sizes, info, 0);
+  for (int n = 1; n <= sizes.v->nindex; n++) {
+    plan_path(&c, &sizes, info, n);
+    if (is_better(&c, &best)) best = c;
   }
   info->orderByConsumed = best.ordered;
   hand_out_arguments(&best);
-  info->estimatedRows = (sqlite3_int64)rows_of(&best, all);
-  info->estimatedCost = cost_of(&best, all, false);
+  info->estimatedRows = (sqlite3_int64)rows_left(&best, best.rows);
+  info->estimatedCost = cost_of(&best, best.rows, false);
   if (best.plan.unique && !best.plan.nulls && best.exact) {
     info->idxFlags |= SQLITE_INDEX_SCAN_UNIQUE;
   }
   info->idxNum = pack(&best.plan);
   info->idxStr = describe(&best);
   info->needToFreeIdxStr = 1;
+  lsm_sizes_close(&sizes);
   return info->idxStr == NULL ? SQLITE_NOMEM : SQLITE_OK;
 }

@@ -1,7 +1,7 @@
 /* vtab.h: an lsm table as SQLite's virtual table, and what its methods share.
 **
 **   vtab.c    create, connect, destroy, rename
-**   plan.c    xBestIndex, and what it tells xFilter
+**   plan.c    xBestIndex, and what it tells xFilter; sizes.c what it asks the store
 **   search.c  from a plan and values to ranges of keys
 **   cursor.c  reading
 **   write.c   xUpdate
@@ -90,6 +90,7 @@ typedef struct lsm_scan_plan {
   bool unique;      /* those are equal in one row at most */
   bool nulls;       /* an equality may be one with NULL (IS) */
   bool merge;       /* rows come in the order of what follows the first neq columns */
+  bool skip;        /* the last value is an OFFSET: so many rows are passed over */
   unsigned literal; /* bit i: the i-th value is a literal text or blob */
 } lsm_scan_plan;
 int lsm_vtab_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info);

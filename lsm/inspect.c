@@ -171,7 +171,8 @@ static lsm_rc file_share(lsm_db *db, const lsm_filemeta *f, lsm_slice lo, lsm_sl
   return LSM_OK;
 }
 
-/* Adds what the files of a version (NULL: none) have between the bounds. */
+/* Adds what the files of a version (NULL: none) have between the bounds. A tombstone
+** is no row, and takes one from an older file as a rule. */
 static lsm_rc estimate_files(lsm_db *db, const lsm_version *v, uint32_t keyspace, lsm_slice from,
                              lsm_slice to, double *rows, double *bytes) {
   lsm_rc rc = LSM_OK;
@@ -182,7 +183,7 @@ static lsm_rc estimate_files(lsm_db *db, const lsm_version *v, uint32_t keyspace
       double share = 0;
       if (!lsm_filemeta_overlaps(f, from, to, true)) continue;
       rc = file_share(db, f, from, to, &share);
-      *rows += share * (double)(f->entries - f->tombstones);
+      *rows += share * ((double)f->entries - 2.0 * (double)f->tombstones);
       *bytes += share * (double)f->size;
     }
   }
@@ -210,7 +211,7 @@ lsm_rc lsm_estimate(lsm_snapshot *s, uint32_t keyspace, lsm_slice lower, lsm_sli
   if (rc == LSM_OK) rc = estimate_files(s->db, s->version, keyspace, from, to, &nrows, &nbytes);
   lsm_buf_fini(&lo);
   lsm_buf_fini(&hi);
-  *rows = (uint64_t)nrows;
+  *rows = nrows > 0 ? (uint64_t)nrows : 0;
   *bytes = (uint64_t)nbytes;
   return rc;
 }

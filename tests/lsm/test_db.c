@@ -550,6 +550,40 @@ START_TEST(test_estimate) {
 }
 END_TEST
 
+static uint64_t estimate(uint32_t ks, lsm_slice from, lsm_slice to) {
+  lsm_snapshot *snap = NULL;
+  uint64_t rows = 0, bytes = 0;
+  ck_lsm(lsm_snapshot_acquire(db, &snap));
+  ck_lsm(lsm_estimate(snap, ks, from, to, &rows, &bytes));
+  lsm_snapshot_release(snap);
+  return rows;
+}
+
+/* Rows that were deleted do not count, be they still there. */
+START_TEST(test_estimate_deleted) {
+  uint32_t ks = store_keyspace(db, LSM_TIERED);
+  char key[16];
+  for (int pass = 0; pass < 2; pass++) {
+    lsm_txn *t = store_begin(db);
+    for (int i = 0; i < 4000; i++) {
+      snprintf(key, sizeof key, "k%05d", i);
+      if (pass == 0) ck_lsm(lsm_txn_put(t, ks, S(key), S("a value of some length")));
+      if (pass == 1 && i < 3000) ck_lsm(lsm_txn_delete(t, ks, S(key)));
+    }
+    store_commit(t, LSM_SYNC_OFF);
+    ck_lsm(lsm_flush(db, NULL));
+    uint64_t all = estimate(ks, LSM_SLICE_NULL, LSM_SLICE_NULL);
+    uint64_t deleted = estimate(ks, S("k01000"), S("k02000"));
+    uint64_t rest = estimate(ks, S("k03100"), S("k03600"));
+    ck_assert_msg(pass == 0 ? all == 4000 : all <= 1000, "%d rows in all", (int)all);
+    ck_assert_msg(pass == 0 ? deleted > 800 && deleted < 1200 : deleted < 100, "%d rows deleted",
+                  (int)deleted);
+    ck_assert_msg(rest > 300 && rest < 700, "%d rows that stay", (int)rest);
+    ck_assert_uint_eq(estimate(ks, S("k9"), LSM_SLICE_NULL), 0);
+  }
+}
+END_TEST
+
 static bool stop_now(void *arg) {
   (void)arg;
   return true;
@@ -688,6 +722,7 @@ Suite *db_suite(void) {
   tcase_add_loop_test(tc, test_background, 0, 2);
   tcase_add_test(tc, test_stats);
   tcase_add_test(tc, test_estimate);
+  tcase_add_test(tc, test_estimate_deleted);
   tcase_add_test(tc, test_interrupt);
   tcase_add_test(tc, test_several_logs);
   tcase_add_test(tc, test_reopen_with_full_level0);
