@@ -342,7 +342,7 @@ lsm_rc lsm_db_log_edit(lsm_db *db, lsm_edit *e, bool *unknown) {
     return rc;
   }
   uint64_t old = 0;
-  if (db->manifest == NULL || lsm_manifest_size(db->manifest) > LSM_MANIFEST_MAX) {
+  if (db->manifest == NULL || lsm_manifest_is_long(db->manifest)) {
     /* From now on, till all know of the new one, CURRENT may name either: if we
     ** fail, or are killed, whoever is next makes another. */
     if (db->share != NULL) lsm_share_set_remake(db->share, true);

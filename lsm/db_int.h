@@ -49,8 +49,6 @@
 /* Level-0 runs at which commits are slowed, and at which they stop. */
 #define LSM_L0_SLOW 8
 #define LSM_L0_STOP 20
-/* A manifest longer than this is written anew. */
-#define LSM_MANIFEST_MAX (4u << 20)
 
 /* Counters; each is added to where it happens. All atomic. */
 typedef struct lsm_counters {

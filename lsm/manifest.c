@@ -35,12 +35,14 @@ enum {
   MESSAGE_SIZE = 400
 };
 #define PAYLOAD_MAX 0xFFFFFFC0u
+#define EDITS_MAX   (4u << 20) /* bytes of edits that any manifest may have behind its first */
 
 struct lsm_manifest {
   lsm_env *env;
   lsm_file *file;
   char *path;
   uint64_t number;
+  uint64_t base; /* behind the first record, which says all */
   uint64_t size; /* behind the last record */
   bool broken;
 };
@@ -101,23 +103,28 @@ static lsm_rc put_record(lsm_buf *out, const lsm_edit *edit, uint64_t number, ui
 
 /*------------------------------------------------------------------ reading */
 
-/* A manifest in memory. */
+/* A manifest in memory, or the end of one. */
 typedef struct image {
   const char *path;
   uint64_t number;
-  const uint8_t *data;
-  size_t size;
+  const uint8_t *data; /* from offset FROM on */
+  size_t from;
+  size_t size; /* the offset where it ends */
 } image;
+
+static const uint8_t *at(const image *m, size_t off) {
+  return m->data + (off - m->from);
+}
 
 static bool head_ok(const image *m, size_t off) {
   return m->size - off >= RECORD_SIZE &&
-         lsm_get_u32(m->data + off) == head_crc(m->data + off, m->number, off);
+         lsm_get_u32(at(m, off)) == head_crc(at(m, off), m->number, off);
 }
 
 /* The record at OFF does not check: LSM_OK when it is one that was never
 ** finished. It must be the last, and lack its end or a sector. */
 static lsm_rc judge(const image *m, size_t off) {
-  const uint8_t *p = m->data + off;
+  const uint8_t *p = at(m, off);
   size_t rest = m->size - off;
   if (rest < RECORD_SIZE) return LSM_OK;
   if (head_ok(m, off)) {
@@ -141,7 +148,7 @@ static lsm_rc judge(const image *m, size_t off) {
 /* The payload of the record at OFF and the next record's offset. An unfinished
 ** record: *next == OFF. */
 static lsm_rc get_record(const image *m, size_t off, lsm_slice *payload, size_t *next) {
-  const uint8_t *p = m->data + off;
+  const uint8_t *p = at(m, off);
   uint32_t len;
   *next = off;
   if (!head_ok(m, off)) return judge(m, off);
@@ -273,6 +280,28 @@ static lsm_rc read_image(lsm_env *env, const char *dir, uint64_t limit, image *m
   return rc;
 }
 
+/* Of the manifest's file what is between the offsets. */
+static lsm_rc read_end(lsm_env *env, const char *dir, uint64_t from, uint64_t to, image *m,
+                       char **path, lsm_buf *buf) {
+  lsm_file *file = NULL;
+  size_t n = to > from ? (size_t)(to - from) : 0, got = 0;
+  *path = lsm_filename_new(dir, LSM_FILE_MANIFEST, m->number);
+  lsm_rc rc = *path == NULL ? lsm_nomem() : lsm_buf_reserve(buf, n);
+  if (rc == LSM_OK) rc = env->open(env, *path, LSM_OPEN_READ, &file);
+  if (rc != LSM_OK) return rc;
+  rc = lsm_file_read(file, from, buf->data, n, &got);
+  lsm_file_close(file);
+  if (rc == LSM_OK && got < n) {
+    rc = lsm_corrupt(*path, from + got, "shorter than its writers left it");
+  }
+  buf->size = got;
+  m->path = *path;
+  m->data = buf->data;
+  m->from = (size_t)from;
+  m->size = (size_t)to;
+  return rc;
+}
+
 lsm_rc lsm_manifest_load(lsm_env *env, const char *dir, uint64_t number, uint64_t size,
                          void (*on_garbage)(void *arg, uint64_t number), void *arg,
                          lsm_manifest_state *st) {
@@ -320,7 +349,7 @@ lsm_rc lsm_manifest_read_on(lsm_env *env, const char *dir, uint64_t size, lsm_ma
   lsm_manifest_state now = *st;
   m.number = st->number;
   lsm_version_ref(now.version);
-  lsm_rc rc = read_image(env, dir, size, &m, &path, &buf);
+  lsm_rc rc = read_end(env, dir, st->size, size, &m, &path, &buf);
   while (rc == LSM_OK && now.size < size) {
     lsm_slice payload = LSM_SLICE_NULL;
     size_t off = (size_t)now.size, next;
@@ -357,6 +386,9 @@ uint64_t lsm_manifest_number(const lsm_manifest *m) {
 }
 uint64_t lsm_manifest_size(const lsm_manifest *m) {
   return m->size;
+}
+bool lsm_manifest_is_long(const lsm_manifest *m) {
+  return m->size - m->base > (m->base > EDITS_MAX ? m->base : EDITS_MAX);
 }
 
 /* Header and first record of a new manifest. */
@@ -462,7 +494,7 @@ lsm_rc lsm_manifest_create(lsm_env *env, const char *dir, uint64_t number,
   if (rc != LSM_OK) rc = fail_at(m, rc, "write the manifest");
   if (rc == LSM_OK) rc = switch_current(env, dir, number, &tried);
   if (rc == LSM_OK) {
-    m->size = buf.size;
+    m->base = m->size = buf.size;
     *out = m;
     m = NULL;
   } else if (m->file != NULL) {
@@ -472,6 +504,18 @@ done:
   lsm_manifest_close(m);
   lsm_buf_fini(&buf);
   return rc;
+}
+
+/* Where the first record ends. The file has been read before: this one checked. */
+static lsm_rc find_base(lsm_manifest *m) {
+  uint8_t head[RECORD_SIZE];
+  size_t got = 0;
+  lsm_rc rc = lsm_file_read(m->file, HEADER_SIZE, head, sizeof(head), &got);
+  if (rc != LSM_OK) return rc;
+  if (got < sizeof(head)) return lsm_corrupt(m->path, HEADER_SIZE, "the manifest became shorter");
+  m->base = HEADER_SIZE + RECORD_SIZE + (uint64_t)padded(lsm_get_u32(head + 8));
+  if (m->base > m->size) m->base = m->size;
+  return LSM_OK;
 }
 
 lsm_rc lsm_manifest_open(lsm_env *env, const char *dir, uint64_t number, uint64_t size,
@@ -484,6 +528,7 @@ lsm_rc lsm_manifest_open(lsm_env *env, const char *dir, uint64_t number, uint64_
   m->size = size;
   m->path = lsm_filename_new(dir, LSM_FILE_MANIFEST, number);
   lsm_rc rc = m->path == NULL ? lsm_nomem() : env->open(env, m->path, LSM_OPEN_WRITE, &m->file);
+  if (rc == LSM_OK) rc = find_base(m);
   if (rc == LSM_OK) {
     *out = m;
   } else {

@@ -1,9 +1,9 @@
 /* manifest.h: the edit log on disk, and CURRENT, which names it.
 **
 ** The manifest is a header (magic, version, store id) and a sequence of records
-** (length, checksum, edit). It is replaced as a whole on open and when it has
-** grown: a new file is written and synced, then CURRENT.tmp is written, synced
-** and renamed over CURRENT, and the directory synced: the switch is atomic.
+** (length, checksum, edit). It is replaced as a whole when it is long, or broken: a
+** new file is written and synced, then a temporary file is written, synced and
+** renamed over CURRENT, and the directory synced: the switch is atomic.
 **
 ** Damage: a record that does not check and is the last one may be a write that
 ** never finished, and was never acted on: it is dropped. Anything else is
@@ -65,6 +65,9 @@ lsm_rc lsm_manifest_append(lsm_manifest *m, const lsm_edit *edit);
 bool lsm_manifest_is_broken(const lsm_manifest *m);
 uint64_t lsm_manifest_number(const lsm_manifest *m);
 uint64_t lsm_manifest_size(const lsm_manifest *m);
+/* Have edits of more than 4 MB, and of more than what its first record takes, come
+** behind that one? Then a new manifest is worth its writing. */
+bool lsm_manifest_is_long(const lsm_manifest *m);
 void lsm_manifest_close(lsm_manifest *m); /* accepts NULL */
 
 #endif

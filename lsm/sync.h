@@ -11,15 +11,14 @@
 #include "base.h"
 
 typedef enum lsm_rank {
-  LSM_RANK_WRITER = 1,  /* db.c: the one writer; held from begin to commit */
-  LSM_RANK_MANIFEST,    /* db.c: one edit at a time; I/O allowed */
-  LSM_RANK_CATCH,       /* catchup.c: reading what other processes wrote; I/O allowed */
-  LSM_RANK_APPLY,       /* db.c: a batch is being merged into the memtable */
-  LSM_RANK_DB,          /* db.c: everything short-lived in lsm_db */
-  LSM_RANK_TABLES,      /* table_cache.c */
-  LSM_RANK_CACHE,       /* cache.c: one shard */
-  LSM_RANK_GARBAGE,     /* db.c: numbers of files to remove */
-  LSM_RANK_ENV          /* env_mem.c, env_fault.c */
+  LSM_RANK_MANIFEST = 1, /* db.c: one edit at a time; I/O allowed */
+  LSM_RANK_CATCH,        /* catchup.c: reading what other processes wrote; I/O allowed */
+  LSM_RANK_APPLY,        /* db.c: a batch is being merged into the memtable */
+  LSM_RANK_DB,           /* db.c: everything short-lived in lsm_db */
+  LSM_RANK_TABLES,       /* table_cache.c */
+  LSM_RANK_CACHE,        /* cache.c: one shard */
+  LSM_RANK_GARBAGE,      /* db.c: numbers of files to remove */
+  LSM_RANK_ENV           /* env_mem.c, env_fault.c */
 } lsm_rank;
 
 typedef struct lsm_mutex {

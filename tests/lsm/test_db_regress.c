@@ -1,6 +1,7 @@
 /* test_db_regress.c: faults of the store that were found once, each with the
 ** smallest story that shows it. Through lsm.h, over env_fault. */
 #include <check.h>
+#include <stdlib.h>
 
 #include "base.h"
 #include "env_fault.h"
@@ -104,6 +105,39 @@ START_TEST(test_manifest_read_before_it_was_durable) {
 }
 END_TEST
 
+/* The bounds of one table take 6 MB of the manifest: it is written anew once, when
+** they have come, and then only if as much again has come behind. */
+START_TEST(test_large_manifest) {
+  fixture f;
+  start(&f, 0);
+  size_t n = 3u << 20;
+  char *key = malloc(n + 1);
+  ck_assert_ptr_nonnull(key);
+  memset(key, 'k', n);
+  key[n] = 0;
+  put(f.db, f.ks, key, "first", LSM_SYNC_OFF);
+  key[n - 1] = 'l';
+  put(f.db, f.ks, key, "last", LSM_SYNC_OFF);
+  ck_lsm(lsm_flush(f.db, NULL));
+  for (int round = 0; round < 2; round++) {
+    lsm_keyspace_options o;
+    uint32_t id;
+    lsm_keyspace_options_init(&o);
+    for (int i = 0; i < 40; i++) ck_lsm(lsm_keyspace_create(f.db, &o, &id));
+    lsm_stats s;
+    lsm_get_stats(f.db, &s);
+    ck_assert_uint_gt(s.manifest_bytes, round == 0 ? 2 * n : 0);
+    ck_assert_uint_lt(s.manifest_bytes, round == 0 ? 5 * n : 1 << 20);
+    check_value(f.db, f.ks, key, "last");
+    ck_lsm(lsm_close(f.db));
+    ck_lsm(lsm_open(f.env, DIR, &f.opt, &f.db));
+  }
+  free(key);
+  ck_lsm(lsm_close(f.db));
+  env_fault_free(f.env);
+}
+END_TEST
+
 /*--------------------------------------------------------- two hosts, one log */
 
 static const uint8_t host_a[LSM_HOST_SIZE] = "first host";
@@ -176,6 +210,7 @@ Suite *db_regress_suite(void) {
   TCase *tc = tcase_create("durable");
   tcase_set_timeout(tc, 60);
   tcase_add_loop_test(tc, test_manifest_read_before_it_was_durable, 0, 4);
+  tcase_add_test(tc, test_large_manifest);
   suite_add_tcase(s, tc);
   tc = tcase_create("hosts");
   tcase_add_test(tc, test_number_of_a_dropped_transaction);
