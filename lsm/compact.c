@@ -48,7 +48,7 @@ void lsm_compact_release(lsm_db *db) {
   give_slot_back(db);
 }
 
-lsm_rc lsm_compact_pick(lsm_db *db, bool *found, lsm_plan *plan) {
+lsm_rc lsm_compact_pick(lsm_db *db, const lsm_stuck *stuck, bool *found, lsm_plan *plan) {
   lsm_version *v = lsm_db_version(db);
   lsm_rc rc = LSM_OK;
   const lsm_tree *best = NULL;
@@ -56,6 +56,7 @@ lsm_rc lsm_compact_pick(lsm_db *db, bool *found, lsm_plan *plan) {
   *found = false;
   for (size_t t = 0; t < v->count; t++) {
     double score[LSM_MAX_LEVELS];
+    if (lsm_is_stuck(stuck, v->trees[t]->keyspace)) continue;
     lsm_picker_scores(v->trees[t], &db->picker, score);
     for (int l = 0; l < LSM_MAX_LEVELS; l++) {
       if (score[l] >= 1.0 && score[l] > most) {
@@ -67,6 +68,7 @@ lsm_rc lsm_compact_pick(lsm_db *db, bool *found, lsm_plan *plan) {
   if (best != NULL) rc = lsm_picker_pick(best, &db->picker, found, plan);
   /* Tombstone-dense files count with their own score: ask every tree. */
   for (size_t t = 0; best == NULL && rc == LSM_OK && !*found && t < v->count; t++) {
+    if (lsm_is_stuck(stuck, v->trees[t]->keyspace)) continue;
     rc = lsm_picker_pick(v->trees[t], &db->picker, found, plan);
   }
   lsm_version_unref(v);

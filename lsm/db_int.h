@@ -66,6 +66,14 @@ typedef struct lsm_job_error {
   char msg[512];
 } lsm_job_error;
 
+/* Keyspaces whose compaction failed for a reason of theirs, a damaged table: they are
+** passed over for a while. There is little room: if there are more, all wait. */
+#define LSM_STUCK_MAX 8
+typedef struct lsm_stuck {
+  int n;
+  uint32_t keyspaces[LSM_STUCK_MAX];
+} lsm_stuck;
+
 typedef struct lsm_host lsm_host;
 
 struct lsm_db {
@@ -102,7 +110,8 @@ struct lsm_db {
   /* how many tries began, and which was the last to end, well or not */
   uint64_t flush_begun, flush_ended, compact_begun, compact_ended;
   bool compact_held; /* a compaction runs, in whatever thread */
-  bool compact_checked; /* nothing is due in this version, or is being looked for */
+  bool compact_checked; /* nothing is due in this version, or is being looked for; */
+  lsm_stuck stuck;      /* but for these */
   int imm_wal_pins; /* a writer syncs imm_wal: the flusher must not close it */
   lsm_version *version;
   int l0_pressure; /* of version: see lsm_l0_pressure() */
@@ -120,6 +129,7 @@ struct lsm_db {
   uint64_t log;      /* oldest log that is needed */
   lsm_job_error flush_error;   /* why the last flush failed, or LSM_OK */
   lsm_job_error compact_error; /* the same of compaction */
+  uint64_t compact_failed;     /* and which try it was: a number of compact_begun */
 
   lsm_host *hosts;   /* those that have taken part in transactions */
   uint64_t unseen;   /* transactions up to this one came here in tables: whose are they? */
@@ -389,8 +399,8 @@ lsm_rc lsm_runs_decode(lsm_db *db, lsm_slice payload, const char *path, uint64_t
 /* Takes the one compaction slot; LSM_INTERRUPT when closing or interrupted. */
 lsm_rc lsm_compact_acquire(lsm_db *db, const lsm_interrupt *intr);
 void lsm_compact_release(lsm_db *db);
-/* The most urgent plan over all keyspaces. */
-lsm_rc lsm_compact_pick(lsm_db *db, bool *found, lsm_plan *plan);
+/* The most urgent plan over all keyspaces but those passed over. */
+lsm_rc lsm_compact_pick(lsm_db *db, const lsm_stuck *stuck, bool *found, lsm_plan *plan);
 /* Carries it out. REQUIRES: the slot. */
 lsm_rc lsm_compact_run(lsm_db *db, const lsm_plan *plan, const lsm_interrupt *intr);
 
@@ -401,6 +411,8 @@ lsm_rc lsm_sched_kick(lsm_db *db);
 /* Did a compaction that began after number FROM fail? An older failure is tried
 ** again at once. REQUIRES: mu. */
 lsm_rc lsm_compact_failed(lsm_db *db, uint64_t from);
+/* Is it one of them? */
+bool lsm_is_stuck(const lsm_stuck *stuck, uint32_t keyspace);
 /* Ends them; a flush that waits is done first. */
 void lsm_sched_stop(lsm_db *db);
 

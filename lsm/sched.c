@@ -3,8 +3,9 @@
 ** The flusher writes immutable memtables, the compactor carries out plans;
 ** apart, so that a flush never waits behind a compaction. Both start with the
 ** first flush. A job that fails leaves its reason where writers that depend on
-** it find it, and is tried again after a pause that grows; a flush also as soon
-** as a writer asks. Success clears the reason. */
+** it find it, and is tried again after a pause that grows, or as soon as a writer
+** asks. Success clears the reason. A keyspace that cannot be compacted for a reason
+** of its own, a damaged table, is passed over till then: the others go on. */
 #include "db_int.h"
 
 #define RETRY_US 250000u      /* pause after a first failure; doubles */
@@ -65,19 +66,31 @@ static void flusher_main(void *arg) {
   lsm_mutex_unlock(&db->mu);
 }
 
+bool lsm_is_stuck(const lsm_stuck *stuck, uint32_t keyspace) {
+  int i = 0;
+  while (i < stuck->n && stuck->keyspaces[i] != keyspace) i++;
+  return i < stuck->n;
+}
+
 /* Looks for work and does it. compact_checked is set before the look, so that
-** an edit that comes meanwhile, and clears it, is not overlooked. */
-static lsm_rc compact_once(lsm_db *db) {
+** an edit that comes meanwhile, and clears it, is not overlooked. *keyspace: whose
+** work it was, 0 if it came to none. */
+static lsm_rc compact_once(lsm_db *db, uint32_t *keyspace) {
   lsm_plan plan;
   bool found = false;
+  *keyspace = 0;
   memset(&plan, 0, sizeof(plan));
   lsm_rc rc = lsm_compact_acquire(db, NULL);
   if (rc != LSM_OK) return rc;
   lsm_mutex_lock(&db->mu);
   db->compact_checked = true;
+  lsm_stuck stuck = db->stuck;
   lsm_mutex_unlock(&db->mu);
-  rc = lsm_compact_pick(db, &found, &plan);
-  if (rc == LSM_OK && found) rc = lsm_compact_run(db, &plan, NULL);
+  rc = lsm_compact_pick(db, &stuck, &found, &plan);
+  if (rc == LSM_OK && found) {
+    *keyspace = plan.keyspace;
+    rc = lsm_compact_run(db, &plan, NULL);
+  }
   if (found) lsm_plan_fini(&plan);
   lsm_db_purge(db); /* the pick or the plan may have been the last to hold a file */
   if (rc != LSM_OK || found) {
@@ -89,26 +102,72 @@ static lsm_rc compact_once(lsm_db *db) {
   return rc;
 }
 
+/* What the compactor remembers of failures. */
+typedef struct retries {
+  bool blocked;        /* the last one concerns all keyspaces */
+  bool failed_last;
+  uint64_t pause, until; /* they are tried again then, or when somebody asks */
+} retries;
+
+/* A try ended. One that a damaged table made fail is no reason to leave the other
+** keyspaces alone. REQUIRES: mu. */
+static void note_compaction(lsm_db *db, retries *c, lsm_rc rc, uint32_t keyspace) {
+  c->failed_last = rc != LSM_OK;
+  if (rc == LSM_OK) {
+    if (db->compact_checked && db->stuck.n == 0) { /* nothing more is due */
+      note_error(&db->compact_error, LSM_OK);
+      c->pause = 0;
+    }
+    return;
+  }
+  note_error(&db->compact_error, rc == LSM_INTERRUPT ? LSM_OK : rc);
+  db->compact_failed = db->compact_begun;
+  bool its_own = keyspace != 0 && (rc == LSM_CORRUPT || rc == LSM_IOERR);
+  if (its_own && db->stuck.n < LSM_STUCK_MAX) {
+    db->stuck.keyspaces[db->stuck.n++] = keyspace;
+  } else {
+    c->blocked = true;
+  }
+  if (c->pause == 0 || db->env->now_us(db->env) >= c->until) {
+    c->pause = next_pause(rc, c->pause);
+    c->until = db->env->now_us(db->env) + c->pause;
+  }
+}
+
+/* Whether there may be something to do; else how long to sleep. REQUIRES: mu. */
+static bool is_due(lsm_db *db, retries *c, uint64_t *sleep_us) {
+  uint64_t now = db->env->now_us(db->env);
+  bool failed = c->blocked || db->stuck.n > 0;
+  bool again = failed && (now >= c->until || db->compact_asked);
+  /* Who asks all the time must not keep the others from their turn. */
+  if (again && (c->blocked || db->compact_checked || !c->failed_last)) {
+    db->stuck.n = 0;
+    c->blocked = false;
+    db->compact_checked = false;
+  }
+  *sleep_us = failed && now < c->until ? c->until - now : IDLE_US;
+  return !c->blocked && !db->compact_checked;
+}
+
 static void compactor_main(void *arg) {
   lsm_db *db = arg;
-  uint64_t pause = 0, until = 0;
+  retries c = {0};
+  uint64_t sleep_us;
+  uint32_t keyspace;
   lsm_mutex_lock(&db->mu);
   while (!db->closing) {
-    uint64_t now = db->env->now_us(db->env);
-    if (db->compact_checked || (now < until && !db->compact_asked)) {
-      lsm_cond_wait_us(&db->cv, &db->mu, now < until ? until - now : IDLE_US);
+    if (!is_due(db, &c, &sleep_us)) {
+      lsm_cond_wait_us(&db->cv, &db->mu, sleep_us);
       continue;
     }
     uint64_t n = ++db->compact_begun;
     db->compact_asked = false;
     lsm_mutex_unlock(&db->mu);
-    lsm_rc rc = compact_once(db);
+    lsm_rc rc = compact_once(db, &keyspace);
     lsm_mutex_lock(&db->mu);
-    note_error(&db->compact_error, rc == LSM_INTERRUPT ? LSM_OK : rc);
+    note_compaction(db, &c, rc, keyspace);
     db->compact_ended = n;
     lsm_cond_broadcast(&db->cv);
-    pause = next_pause(rc, pause);
-    until = pause == 0 ? 0 : db->env->now_us(db->env) + pause;
   }
   lsm_mutex_unlock(&db->mu);
 }
@@ -170,7 +229,7 @@ lsm_rc lsm_flush(lsm_db *db, const lsm_interrupt *intr) {
 lsm_rc lsm_compact_failed(lsm_db *db, uint64_t from) {
   const lsm_job_error *e = &db->compact_error;
   if (e->rc == LSM_OK) return LSM_OK;
-  if (db->compact_ended > from) return lsm_fail(e->rc, "%s", e->msg);
+  if (db->compact_failed > from) return lsm_fail(e->rc, "%s", e->msg);
   if (!db->compact_asked) { /* its cause may be gone */
     db->compact_asked = true;
     lsm_cond_broadcast(&db->cv);
@@ -180,7 +239,7 @@ lsm_rc lsm_compact_failed(lsm_db *db, uint64_t from) {
 
 /* Nothing is due and nobody is at it, not even removing files. REQUIRES: mu. */
 static bool is_idle(const lsm_db *db) {
-  return db->compact_checked && !db->compact_held && db->imm == NULL &&
+  return db->compact_checked && db->stuck.n == 0 && !db->compact_held && db->imm == NULL &&
          db->flush_begun == db->flush_ended && db->compact_begun == db->compact_ended;
 }
 
