@@ -7,10 +7,12 @@
 ** so the rows come in the order they would have if it were one value.
 **
 ** Along an index the walk is over entries; a row is looked up when a column is
-** asked for that its entry does not have. */
+** asked for that its entry does not have; before anything is shown, when the
+** index has entries that lost their rows (stale.h). */
 #include "base.h"
 #include "rowenc.h"
 #include "search.h"
+#include "stale.h"
 #include "vtab.h"
 
 typedef struct cursor {
@@ -30,7 +32,9 @@ typedef struct cursor {
   lsm_row entry; /* of the index walked last */
   bool faithful; /* columns may be read from entry and key */
   bool fetched;
+  bool stale;                 /* entries may have lost their rows */
   lsm_buf row_key, row_value; /* of the entry's row */
+  lsm_entry scratch;
 } cursor;
 
 static lsm_vtab *table_of(cursor *c) {
@@ -82,6 +86,7 @@ int lsm_vtab_cursor_close(sqlite3_vtab_cursor *cur) {
   lsm_buf_fini(&c->value);
   lsm_buf_fini(&c->row_key);
   lsm_buf_fini(&c->row_value);
+  lsm_entry_fini(&c->scratch);
   lsm_conn_cursor_closed(c->cs);
   sqlite3_free(c);
   return SQLITE_OK;
@@ -89,7 +94,27 @@ int lsm_vtab_cursor_close(sqlite3_vtab_cursor *cur) {
 
 /*------------------------------------------------------------------- rows */
 
-/* The walk stands on this pair, a row or an entry. */
+/* Reads the entry's row, or LSM_NOTFOUND. */
+static lsm_rc fetch(cursor *c) {
+  lsm_slice key = lsm_buf_slice(&c->row_key);
+  lsm_rc rc = lsm_get(c->snap, table_of(c)->keyspace, key, &c->row_value);
+  if (rc == LSM_OK) lsm_row_point(&c->row, key, lsm_buf_slice(&c->row_value));
+  c->fetched = rc == LSM_OK;
+  return rc;
+}
+
+/* Reads the entry's row; LSM_NOTFOUND if there is none that asks for it. */
+static lsm_rc check_entry(cursor *c, lsm_slice key) {
+  bool stale = false;
+  lsm_rc rc = fetch(c);
+  if (rc != LSM_OK) return rc;
+  rc = lsm_stale_check(table_of(c)->schema, c->search.path.x->def, &c->row, key, &c->scratch,
+                       &stale);
+  return rc == LSM_OK && stale ? LSM_NOTFOUND : rc;
+}
+
+/* The walk stands on this pair, a row or an entry. LSM_NOTFOUND: on an entry
+** that has no row. */
 static lsm_rc show(cursor *c, lsm_slice key, lsm_slice value) {
   const lsm_vindex *x = c->search.path.x;
   if (x == NULL) {
@@ -102,19 +127,7 @@ static lsm_rc show(cursor *c, lsm_slice key, lsm_slice value) {
   c->fetched = false;
   lsm_row_point(&c->entry, key, lsm_entry_no_codes());
   lsm_row_point(&c->row, lsm_buf_slice(&c->row_key), lsm_entry_no_codes());
-  return LSM_OK;
-}
-
-/* Reads the entry's row. */
-static lsm_rc fetch(cursor *c) {
-  lsm_slice key = lsm_buf_slice(&c->row_key);
-  lsm_rc rc = lsm_get(c->snap, table_of(c)->keyspace, key, &c->row_value);
-  if (rc == LSM_NOTFOUND) {
-    return lsm_corrupt(table_of(c)->table, 0, "an index entry without its row");
-  }
-  if (rc == LSM_OK) lsm_row_point(&c->row, key, lsm_buf_slice(&c->row_value));
-  c->fetched = rc == LSM_OK;
-  return rc;
+  return c->stale ? check_entry(c, key) : LSM_OK;
 }
 
 /* What COLUMN is to be read from. */
@@ -127,12 +140,18 @@ static lsm_rc row_with(cursor *c, int column, lsm_row **row) {
     *row = &c->entry;
     return LSM_OK;
   }
-  return c->faithful && s->column[column].key_pos >= 0 ? LSM_OK : fetch(c);
+  if (c->faithful && s->column[column].key_pos >= 0) return LSM_OK;
+  lsm_rc rc = fetch(c);
+  if (rc != LSM_NOTFOUND) return rc;
+  return lsm_corrupt(table_of(c)->table, 0, "an index entry without its row");
 }
 
 /* Along an index entry has its columns. */
 static lsm_rc prepare_entry(cursor *c, const lsm_vindex *x) {
-  if (x == NULL || c->entry.schema == x->def->entry) return LSM_OK;
+  c->stale = false;
+  if (x == NULL) return LSM_OK;
+  lsm_rc rc = lsm_stale_in(c->snap, x, &c->stale);
+  if (rc != LSM_OK || c->entry.schema == x->def->entry) return rc;
   lsm_row_fini(&c->entry);
   return lsm_row_init(&c->entry, x->def->entry);
 }
@@ -147,17 +166,29 @@ static const lsm_key_range *take_range(cursor *c) {
 
 /* A cursor on the range's first row, the way we go. */
 static lsm_rc open_range(cursor *c, const lsm_key_range *r, lsm_cursor **cur) {
-  lsm_rc rc = lsm_cursor_open(c->snap, c->search.path.keyspace, lsm_key_range_lower(r),
-                              lsm_key_range_upper(r), cur);
+  lsm_slice lower = lsm_key_range_lower(r);
+  if (lower.data == NULL && c->search.path.x != NULL) lower = lsm_index_start();
+  lsm_rc rc =
+      lsm_cursor_open(c->snap, c->search.path.keyspace, lower, lsm_key_range_upper(r), cur);
   if (rc == LSM_OK) rc = c->reverse ? lsm_cursor_last(*cur) : lsm_cursor_first(*cur);
   return rc;
 }
 
-/* Points the row at where the walk stands; goes on to the next range when
-** this one is done. */
+static lsm_rc move_on(const cursor *c) {
+  return c->reverse ? lsm_cursor_prev(c->cur) : lsm_cursor_next(c->cur);
+}
+
+/* Shows where the walk stands; goes on over entries without rows, and to the
+** next range when this one is done. */
 static lsm_rc settle(cursor *c) {
   lsm_rc rc = LSM_OK;
-  while (rc == LSM_OK && (c->cur == NULL || !lsm_cursor_valid(c->cur))) {
+  while (rc == LSM_OK) {
+    if (c->cur != NULL && lsm_cursor_valid(c->cur)) {
+      rc = show(c, lsm_cursor_key(c->cur), lsm_cursor_value(c->cur));
+      if (rc != LSM_NOTFOUND) return rc;
+      rc = move_on(c);
+      continue;
+    }
     lsm_cursor_close(c->cur);
     c->cur = NULL;
     if (c->left == 0) {
@@ -166,7 +197,7 @@ static lsm_rc settle(cursor *c) {
     }
     rc = open_range(c, take_range(c), &c->cur);
   }
-  return rc == LSM_OK ? show(c, lsm_cursor_key(c->cur), lsm_cursor_value(c->cur)) : rc;
+  return rc;
 }
 
 /* The next row whose key is the lower bound of a range. */
@@ -174,7 +205,7 @@ static lsm_rc look_up(cursor *c) {
   while (c->left > 0) {
     lsm_slice key = lsm_buf_slice(&take_range(c)->lower);
     lsm_rc rc = lsm_get(c->snap, c->search.path.keyspace, key, &c->value);
-    if (rc == LSM_OK) return show(c, key, lsm_buf_slice(&c->value));
+    if (rc == LSM_OK) rc = show(c, key, lsm_buf_slice(&c->value));
     if (rc != LSM_NOTFOUND) return rc;
   }
   end_scan(c);
@@ -192,8 +223,8 @@ static lsm_rc merge_key(const cursor *c, const lsm_cursor *cur, lsm_slice *key) 
   return rc;
 }
 
-/* Points the row at the next one of all ranges. */
-static lsm_rc settle_merge(cursor *c) {
+/* Makes the one of the ranges that is next the current one, NULL: none is left. */
+static lsm_rc choose(cursor *c) {
   lsm_slice best = LSM_SLICE_NULL, key;
   c->cur = NULL;
   for (size_t i = 0; i < c->nmerge; i++) {
@@ -206,9 +237,19 @@ static lsm_rc settle_merge(cursor *c) {
       best = key;
     }
   }
-  if (c->cur != NULL) return show(c, lsm_cursor_key(c->cur), lsm_cursor_value(c->cur));
-  end_scan(c);
   return LSM_OK;
+}
+
+static lsm_rc settle_merge(cursor *c) {
+  lsm_rc rc = choose(c);
+  while (rc == LSM_OK && c->cur != NULL) {
+    rc = show(c, lsm_cursor_key(c->cur), lsm_cursor_value(c->cur));
+    if (rc != LSM_NOTFOUND) return rc;
+    rc = move_on(c);
+    if (rc == LSM_OK) rc = choose(c);
+  }
+  if (rc == LSM_OK) end_scan(c);
+  return rc;
 }
 
 static lsm_rc start_merge(cursor *c) {
@@ -279,7 +320,7 @@ int lsm_vtab_next(sqlite3_vtab_cursor *cur) {
   if (c->nmerge == 0 && c->search.points) {
     rc = look_up(c);
   } else {
-    rc = c->reverse ? lsm_cursor_prev(c->cur) : lsm_cursor_next(c->cur);
+    rc = move_on(c);
     if (rc == LSM_OK) rc = c->nmerge > 0 ? settle_merge(c) : settle(c);
   }
   if (rc != LSM_OK) end_scan(c);

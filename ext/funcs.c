@@ -7,9 +7,11 @@
 #include <string.h>
 
 #include "rowenc.h"
+#include "stale.h"
 #include "vtab.h"
 
 #define MAX_FINDINGS 100
+#define MANY_ROWS 1000
 
 /*-------------------------------------------------------------- the table */
 
@@ -129,7 +131,9 @@ static void compact_func(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
   if (outside_transaction(ctx, "compact", p.v)) {
     lsm_interrupt intr = lsm_conn_interrupt(p.conn);
     lsm_db *db = lsm_store_db(p.v->cs->store);
-    lsm_rc rc = lsm_compact(db, p.v->keyspace, &intr);
+    int64_t busy_ms = lsm_conn_pragma(p.conn, "main", "busy_timeout", 0);
+    lsm_rc rc = lsm_stale_sweep(p.v, busy_ms, &intr);
+    if (rc == LSM_OK) rc = lsm_compact(db, p.v->keyspace, &intr);
     for (int i = 0; i < p.v->nindex && rc == LSM_OK; i++) {
       rc = lsm_compact(db, p.v->index[i].keyspace, &intr);
     }
@@ -175,6 +179,7 @@ typedef struct check {
   lsm_row row;
   lsm_entry entry;
   lsm_buf found, row_key;
+  bool stale; /* entries may have lost their rows */
   char what[80]; /* is looked at: "row", "entry of index 1 (by_name)" */
 } check;
 
@@ -217,14 +222,16 @@ static lsm_rc check_entry(check *c, const lsm_vindex *x, lsm_slice key, lsm_slic
   if (rc != LSM_OK) return rc;
   lsm_slice row_key = lsm_buf_slice(&c->row_key);
   rc = lsm_get(c->snap, c->v->keyspace, row_key, &c->found);
+  if (rc == LSM_NOTFOUND && c->stale) return LSM_OK;
   if (rc == LSM_NOTFOUND) {
     add_bad_key(c->f, c->v, c->what, key, "its row is missing");
     return LSM_OK;
   }
   if (rc != LSM_OK) return rc;
   lsm_row_point(&c->row, row_key, lsm_buf_slice(&c->found));
-  rc = lsm_entry_make(&c->entry, s, x->def, NULL, &c->row, row_key);
-  if (rc == LSM_OK && !lsm_slice_eq(key, lsm_buf_slice(&c->entry.key))) {
+  bool other = false;
+  rc = lsm_stale_check(s, x->def, &c->row, key, &c->entry, &other);
+  if (rc == LSM_OK && other && !c->stale) {
     add_bad_key(c->f, c->v, c->what, key, "its row has other values");
   }
   return rc;
@@ -235,7 +242,9 @@ static lsm_rc check_keyspace(check *c, const lsm_vindex *x) {
   lsm_cursor *cur = NULL;
   uint64_t n = 0;
   uint32_t keyspace = x != NULL ? x->keyspace : c->v->keyspace;
-  lsm_rc rc = lsm_cursor_open(c->snap, keyspace, LSM_SLICE_NULL, LSM_SLICE_NULL, &cur);
+  lsm_slice start = x != NULL ? lsm_index_start() : LSM_SLICE_NULL;
+  lsm_rc rc = x != NULL ? lsm_stale_in(c->snap, x, &c->stale) : LSM_OK;
+  if (rc == LSM_OK) rc = lsm_cursor_open(c->snap, keyspace, start, LSM_SLICE_NULL, &cur);
   if (rc == LSM_OK) rc = lsm_cursor_first(cur);
   while (rc == LSM_OK && lsm_cursor_valid(cur)) {
     lsm_slice key = lsm_cursor_key(cur), value = lsm_cursor_value(cur);
@@ -345,7 +354,29 @@ static int delete_keys(pinned *p, const lsm_key_range *r) {
   return rc;
 }
 
-/* Row by row: entries are known only from their rows. */
+/* With indexes: does the range hold so few rows that it is better to remove them one
+** by one, with their entries? Otherwise the indexes get marks (stale.h), and
+** reading along them costs more until lsm_compact(). */
+static lsm_rc is_small(pinned *p, const lsm_key_range *r, bool *small) {
+  lsm_snapshot *snap = NULL;
+  lsm_cursor *cur = NULL;
+  int n = 0;
+  lsm_conn_cursor_opened(p->v->cs);
+  lsm_rc rc = lsm_conn_snapshot(p->v->cs, p->v->db_schema, &snap);
+  if (rc == LSM_OK) {
+    rc = lsm_cursor_open(snap, p->v->keyspace, lsm_key_range_lower(r), lsm_key_range_upper(r),
+                         &cur);
+  }
+  if (rc == LSM_OK) rc = lsm_cursor_first(cur);
+  for (; rc == LSM_OK && lsm_cursor_valid(cur) && n < MANY_ROWS; n++) rc = lsm_cursor_next(cur);
+  *small = n < MANY_ROWS;
+  lsm_cursor_close(cur);
+  lsm_snapshot_release(snap);
+  lsm_conn_cursor_closed(p->v->cs);
+  return rc;
+}
+
+/* Row by row. */
 static int delete_rows(pinned *p, sqlite3_value *low, sqlite3_value *high) {
   lsm_vtab *v = p->v;
   const lsm_schema *s = v->schema;
@@ -410,9 +441,10 @@ static void delete_range_func(sqlite3_context *ctx, int argc, sqlite3_value **ar
       sqlite3_value_type(argv[1]) == SQLITE_NULL && sqlite3_value_type(argv[2]) == SQLITE_NULL;
   lsm_key_range r = {0};
   int code = SQLITE_OK;
+  bool by_row = false;
   lsm_rc rc = range_of(p.v->schema, argv[1], argv[2], &r);
+  if (rc == LSM_OK && !r.empty && p.v->nindex > 0 && !all) rc = is_small(&p, &r, &by_row);
   if (rc == LSM_OK && !r.empty) {
-    bool by_row = p.v->nindex > 0 && !all;
     code = by_row ? delete_rows(&p, argv[1], argv[2]) : delete_keys(&p, &r);
   }
   if (rc != LSM_OK) {

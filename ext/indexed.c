@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "key.h"
+#include "stale.h"
 #include "vtab.h"
 
 /*--------------------------------------------------------------- removals */
@@ -113,6 +114,16 @@ static lsm_rc check_key(lsm_vtab *v, lsm_put *put, bool *stop) {
   return rc == LSM_OK ? clash(v, put, NULL, key, stop) : rc;
 }
 
+/* Has the entry lost its row to a range delete? Then it is in nobody's way. */
+static lsm_rc entry_is_stale(lsm_vtab *v, const lsm_vindex *x, lsm_slice entry_key,
+                             lsm_slice row_key, bool *stale) {
+  lsm_rc rc = lsm_stale_in_txn(v->cs->txn, x, stale);
+  if (rc != LSM_OK || !*stale) return rc;
+  rc = read_row(v, row_key);
+  if (rc != LSM_OK) return rc == LSM_NOTFOUND ? LSM_OK : rc;
+  return lsm_stale_check(v->schema, x->def, &v->old_row, entry_key, &v->old_entry, stale);
+}
+
 static lsm_rc check_index(lsm_vtab *v, lsm_put *put, const lsm_vindex *x, bool *stop) {
   bool faithful;
   lsm_slice key = lsm_buf_slice(&x->entry.key);
@@ -126,7 +137,9 @@ static lsm_rc check_index(lsm_vtab *v, lsm_put *put, const lsm_vindex *x, bool *
   if (rc != LSM_OK) return rc;
   lsm_slice other = lsm_buf_slice(&v->other_key);
   if (put->update && lsm_slice_eq(other, lsm_buf_slice(&v->old_key))) return LSM_OK;
-  return clash(v, put, x->def, other, stop);
+  bool stale;
+  rc = entry_is_stale(v, x, key, other, &stale);
+  return rc != LSM_OK || stale ? rc : clash(v, put, x->def, other, stop);
 }
 
 /* All constraints, in SQLite's order. *stop: one is violated. */

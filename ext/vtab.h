@@ -106,8 +106,8 @@ int lsm_vtab_eof(sqlite3_vtab_cursor *cur);
 int lsm_vtab_column(sqlite3_vtab_cursor *cur, sqlite3_context *ctx, int col);
 int lsm_vtab_rowid(sqlite3_vtab_cursor *cur, sqlite_int64 *rowid);
 
-/* write.c. delete_range: what v->range_delete says. REQUIRES: a transaction; and
-** no indexes or no bounds. */
+/* write.c. delete_range: what v->range_delete says, with one record and, unless
+** it is the whole table, marks in the indexes (stale.h). REQUIRES: a transaction. */
 int lsm_vtab_delete_range(lsm_vtab *v);
 int lsm_vtab_update(sqlite3_vtab *vtab, int argc, sqlite3_value **argv, sqlite_int64 *rowid);
 

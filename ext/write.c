@@ -6,6 +6,7 @@
 ** there is not read. (Tables with indexes must know: indexed.c.) One call changes all or nothing.
  */
 #include "rowenc.h"
+#include "stale.h"
 #include "vtab.h"
 
 /* What a call is about. */
@@ -300,8 +301,10 @@ static int delete_row(lsm_vtab *v, sqlite3_value *old) {
 
 int lsm_vtab_delete_range(lsm_vtab *v) {
   lsm_range_delete *r = v->range_delete;
+  bool all = r->lower.data == NULL && r->upper.data == NULL;
   lsm_rc rc = lsm_txn_delete_range(v->cs->txn, v->keyspace, r->lower, r->upper);
-  for (int i = 0; i < v->nindex && rc == LSM_OK; i++) {
+  if (rc == LSM_OK && !all) rc = lsm_stale_mark(v);
+  for (int i = 0; i < v->nindex && rc == LSM_OK && all; i++) {
     rc = lsm_txn_delete_range(v->cs->txn, v->index[i].keyspace, LSM_SLICE_NULL, LSM_SLICE_NULL);
   }
   v->rowid_epoch = 0;
