@@ -1,13 +1,15 @@
 /* cache.c: blocks by (file, offset), and the budget they share with others.
 **
-** Owns:  the shards: a hash table and an LRU list of blocks each.
+** Owns:  the shards: a hash table and a list of blocks each.
 ** Holds: (1) a block's refs count its pins, plus one for the table while it
 **            is in it; who takes it to zero frees it;
 **        (2) a pin is added under the shard's lock only (or by the creator),
 **            so under the lock refs == 1 means "nobody but the table" and
 **            stays so; dropping a pin takes no lock;
-**        (3) the list holds every block of the table, the latest used first.
-**            Eviction passes over pinned ones, and moves them to the front;
+**        (3) the list holds every block of the table, the latest in first.
+**            Eviction passes over those that are pinned or were found since
+**            it came by last, and moves them to the front. So finding a
+**            block touches no neighbour's memory;
 **        (4) a shard that could not shrink to its share, because of pins,
 **            says so in `over`: the next unpin evicts.
 ** Locks: each shard its own, LSM_RANK_CACHE; never two at once. Frees happen
@@ -15,6 +17,7 @@
 #include "cache.h"
 
 #define MAX_SHARDS    8
+#define SPARE         16 /* one scanned block of so many gets into a full shard */
 #define SMALL_CACHE   ((size_t)1 << 20) /* below: one shard */
 #define FIRST_BUCKETS 16
 
@@ -29,8 +32,9 @@ typedef struct entry {
   uint64_t hash;
   /* guarded by shard->mu while in the table; later the list of victims */
   struct entry *chain; /* next in the bucket */
-  struct entry *newer; /* towards the head of the LRU list */
+  struct entry *newer; /* towards the head of the list */
   struct entry *older;
+  bool found; /* since eviction last looked at it */
 } entry;
 
 typedef struct shard {
@@ -40,10 +44,11 @@ typedef struct shard {
   size_t nbuckets; /* power of two */
   size_t count;
   size_t used; /* charges of the blocks in the table */
-  entry *head; /* latest used */
+  entry *head; /* latest in */
   entry *tail; /* next to go */
   uint64_t hits;
   uint64_t misses;
+  unsigned spared; /* scans' blocks that were kept out, in a row */
   /* atomic, set under mu */
   _Atomic bool over;
   char pad[64]; /* keeps the locks of two shards on different cache lines */
@@ -108,12 +113,6 @@ static void list_push(shard *s, entry *e) {
   s->head = e;
 }
 
-static void list_touch(shard *s, entry *e) {
-  if (s->head == e) return;
-  list_remove(s, e);
-  list_push(s, e);
-}
-
 static entry *table_find(const shard *s, uint64_t hash, uint64_t file, uint64_t off) {
   entry *e = s->buckets[hash & (s->nbuckets - 1)];
   while (e != NULL && (e->file != file || e->off != off)) e = e->chain;
@@ -171,10 +170,12 @@ static void evict(shard *s, size_t room, entry **victims) {
   }
   /* First the flag, then the counts: a pin dropped behind our back sees it. */
   atomic_store(&s->over, true);
-  for (size_t left = s->count; left > 0 && s->used > room; left--) {
+  for (size_t left = 2 * s->count; left > 0 && s->used > room; left--) {
     entry *e = s->tail;
-    if (atomic_load(&e->b.refs) > 1) {
-      list_touch(s, e);
+    if (e->found || atomic_load(&e->b.refs) > 1) {
+      e->found = false;
+      list_remove(s, e);
+      list_push(s, e);
     } else {
       table_remove(s, e, victims);
     }
@@ -253,7 +254,7 @@ lsm_block *lsm_cache_get(lsm_cache *cache, uint64_t file, uint64_t off) {
   entry *e = table_find(s, hash, file, off);
   if (e != NULL) {
     atomic_fetch_add_explicit(&e->b.refs, 1, memory_order_relaxed);
-    list_touch(s, e);
+    e->found = true;
     s->hits++;
   } else {
     s->misses++;
@@ -287,7 +288,7 @@ void lsm_cache_insert(lsm_cache *cache, uint64_t file, uint64_t off, lsm_block *
   entry *other = table_find(s, hash, file, off);
   if (other != NULL) {
     atomic_fetch_add_explicit(&other->b.refs, 1, memory_order_relaxed);
-    list_touch(s, other);
+    other->found = true;
     *b = &other->b;
     e->chain = NULL;
     victims = e;
@@ -302,6 +303,16 @@ void lsm_cache_insert(lsm_cache *cache, uint64_t file, uint64_t off, lsm_block *
   }
   lsm_mutex_unlock(&s->mu);
   free_victims(victims);
+}
+
+bool lsm_cache_spares(lsm_cache *cache, uint64_t file, uint64_t off, size_t size) {
+  shard *s = shard_of(cache, key_hash(file, off));
+  lsm_mutex_lock(&s->mu);
+  bool full = s->used + sizeof(entry) + size > share_of(cache);
+  s->spared = full && s->spared < SPARE - 1 ? s->spared + 1 : 0;
+  bool spares = s->spared > 0;
+  lsm_mutex_unlock(&s->mu);
+  return spares;
 }
 
 void lsm_block_unpin(lsm_cache *cache, lsm_block *b) {

@@ -1,9 +1,10 @@
 /* cache.h: one memory budget for what is read from SSTables.
 **
-** Two uses share it. Blocks: uncompressed data blocks, keyed by (file, offset),
-** kept in LRU order while unreferenced. Reservations: memory that others hold
-** (index and filter of open tables), which makes the room for blocks smaller.
-** Sharded by key; each shard has its lock, and its share of the budget.
+** Two uses share it. Blocks: uncompressed data blocks, keyed by (file, offset);
+** the oldest go first, but those that were found since have a second chance.
+** Reservations: memory that others hold (index and filter of open tables), which
+** makes the room for blocks smaller. Sharded by key; each shard has its lock, and
+** its share of the budget.
 **
 ** Threads: all functions, any thread. */
 #ifndef LSM_CACHE_H
@@ -35,6 +36,12 @@ lsm_rc lsm_block_new(lsm_cache *cache, size_t size, lsm_block **b);
 ** one (pinned) and the own one is dropped. Bigger than its shard's room: it
 ** stays private to the caller. Cannot fail. */
 void lsm_cache_insert(lsm_cache *cache, uint64_t file, uint64_t off, lsm_block **b);
+
+/* Should a scan that misses this block of about SIZE bytes leave the cache alone?
+** When something would have to go for it, mostly yes: a scan of more than fits would
+** else push out each block just before it comes to it again. Now and then no, so
+** that what is scanned again and again gets in at last. */
+bool lsm_cache_spares(lsm_cache *cache, uint64_t file, uint64_t off, size_t size);
 
 /* Drops one pin; accepts NULL. */
 void lsm_block_unpin(lsm_cache *cache, lsm_block *b);

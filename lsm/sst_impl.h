@@ -70,9 +70,11 @@ lsm_rc lsm_sst_check(const lsm_sst *s, uint64_t off, const uint8_t *p, size_t si
 lsm_rc lsm_sst_unpack(const lsm_sst *s, uint64_t off, lsm_slice body, uint8_t type, uint8_t *raw,
                       size_t raw_size);
 
-/* Block i, from the cache or the file, pinned. With a window its bytes are
-** taken from there, and AHEAD bytes are read into it when they are not. */
-lsm_rc lsm_sst_block(lsm_sst *s, size_t i, lsm_sst_window *win, size_t ahead, lsm_block **b);
+/* Block i, from the cache or the file, pinned. */
+lsm_rc lsm_sst_block(lsm_sst *s, size_t i, lsm_block **b);
+/* The same of one that is not in the cache. With a window that has it its bytes are
+** taken from there. */
+lsm_rc lsm_sst_fetch(lsm_sst *s, size_t i, lsm_sst_window *win, lsm_block **b);
 
 /* Does the window hold block i? */
 bool lsm_sst_window_has(const lsm_sst_window *win, const lsm_sst *s, size_t i);

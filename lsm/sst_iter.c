@@ -20,11 +20,12 @@ typedef struct sst_iter {
   bool fill_cache;
   bool loaded;
   size_t at;
-  lsm_block *pin; /* with fill_cache */
-  lsm_buf raw;    /* without: block `at`, when it was compressed */
+  lsm_block *pin; /* with fill_cache, unless the cache was to be spared */
+  lsm_buf raw;    /* without a pin: block `at`, when it was compressed */
   lsm_sst_window window;
   size_t last; /* with fill_cache: the block before */
-  size_t run;  /* and how many in sequence led there */
+  size_t run;  /* how many in sequence led there, */
+  bool back;   /* downward */
 } sst_iter;
 
 static sst_iter *self(lsm_iter *it) {
@@ -33,30 +34,14 @@ static sst_iter *self(lsm_iter *it) {
 
 /*-------------------------------------------------------------- the blocks */
 
-/* Through the cache. A scan that goes on forward reads ahead what is not in
-** it, more and more. */
-static lsm_rc load_cached(sst_iter *it, size_t i, lsm_slice *block) {
-  if (i == it->last + 1) {
-    it->run++;
-  } else if (i != it->last) {
-    it->run = 0;
-  }
-  it->last = i;
-  size_t ahead = 0;
-  if (it->run >= RUN_MIN) ahead = it->run < 4 * RUN_MIN ? AHEAD / 8 : AHEAD;
-  lsm_rc rc = lsm_sst_block(it->sst, i, &it->window, ahead, &it->pin);
-  if (rc == LSM_OK) *block = lsm_slice_of(it->pin->data, it->pin->size);
-  return rc;
-}
-
-/* Past the cache. */
-static lsm_rc load_private(sst_iter *it, size_t i, lsm_slice *block) {
+/* Past the cache; AHEAD bytes at a time. */
+static lsm_rc load_private(sst_iter *it, size_t i, size_t ahead, bool back, lsm_slice *block) {
   lsm_sst *s = it->sst;
   uint64_t off = s->refs[i].off;
   size_t size = (size_t)lsm_sst_body_size(s, i), raw_size;
   const uint8_t *p;
   uint8_t type;
-  lsm_rc rc = lsm_sst_window_get(&it->window, s, i, AHEAD, i < it->at, &p);
+  lsm_rc rc = lsm_sst_window_get(&it->window, s, i, ahead, back, &p);
   if (rc == LSM_OK) rc = lsm_sst_check(s, off, p, size, &type, &raw_size);
   if (rc != LSM_OK) return rc;
   *block = lsm_slice_of(p, size);
@@ -70,6 +55,38 @@ static lsm_rc load_private(sst_iter *it, size_t i, lsm_slice *block) {
   return LSM_OK;
 }
 
+/* How many blocks in sequence, up or down, lead to i, which comes next. */
+static void count_run(sst_iter *it, size_t i) {
+  bool back = i + 1 == it->last;
+  if (i == it->last + 1 || back) {
+    it->run = back == it->back ? it->run + 1 : 1;
+    it->back = back;
+  } else if (i != it->last) {
+    it->run = 0;
+  }
+  it->last = i;
+}
+
+/* Through the cache. A scan that goes on reads ahead what is not in it, more and
+** more, and mostly without putting it there when it is full. */
+static lsm_rc load_cached(sst_iter *it, size_t i, lsm_slice *block) {
+  lsm_sst *s = it->sst;
+  lsm_rc rc = LSM_OK;
+  count_run(it, i);
+  it->pin = lsm_cache_get(s->cache, s->number, s->refs[i].off);
+  if (it->pin == NULL && it->run >= RUN_MIN) {
+    size_t ahead = it->run < 4 * RUN_MIN ? AHEAD / 8 : AHEAD;
+    const uint8_t *p;
+    if (lsm_cache_spares(s->cache, s->number, s->refs[i].off, (size_t)lsm_sst_body_size(s, i))) {
+      return load_private(it, i, ahead, it->back, block);
+    }
+    rc = lsm_sst_window_get(&it->window, s, i, ahead, it->back, &p);
+  }
+  if (rc == LSM_OK && it->pin == NULL) rc = lsm_sst_fetch(s, i, &it->window, &it->pin);
+  if (rc == LSM_OK) *block = lsm_slice_of(it->pin->data, it->pin->size);
+  return rc;
+}
+
 /* Makes i the current block, unpositioned. */
 static lsm_rc load(sst_iter *it, size_t i) {
   it->b.base.valid = false;
@@ -78,7 +95,8 @@ static lsm_rc load(sst_iter *it, size_t i) {
   lsm_block_unpin(it->sst->cache, it->pin);
   it->pin = NULL;
   lsm_slice block;
-  lsm_rc rc = it->fill_cache ? load_cached(it, i, &block) : load_private(it, i, &block);
+  lsm_rc rc = it->fill_cache ? load_cached(it, i, &block)
+                            : load_private(it, i, AHEAD, i < it->at, &block);
   if (rc == LSM_OK) rc = lsm_block_iter_init(&it->b, block, it->sst->path, it->sst->refs[i].off);
   it->at = i;
   it->loaded = rc == LSM_OK;

@@ -80,20 +80,22 @@ static lsm_rc read_block(const lsm_sst *s, size_t i, lsm_block **b) {
   return rc;
 }
 
-lsm_rc lsm_sst_block(lsm_sst *s, size_t i, lsm_sst_window *win, size_t ahead, lsm_block **b) {
-  uint64_t off = s->refs[i].off;
-  *b = lsm_cache_get(s->cache, s->number, off);
-  if (*b != NULL) return LSM_OK;
-  lsm_rc rc;
-  if (win == NULL || (ahead == 0 && !lsm_sst_window_has(win, s, i))) {
+lsm_rc lsm_sst_fetch(lsm_sst *s, size_t i, lsm_sst_window *win, lsm_block **b) {
+  const uint8_t *p;
+  lsm_rc rc = LSM_OK;
+  if (win == NULL || !lsm_sst_window_has(win, s, i)) {
     rc = read_block(s, i, b);
   } else {
-    const uint8_t *p;
-    rc = lsm_sst_window_get(win, s, i, ahead, false, &p);
+    rc = lsm_sst_window_get(win, s, i, 0, false, &p);
     if (rc == LSM_OK) rc = new_block(s, i, p, b);
   }
-  if (rc == LSM_OK) lsm_cache_insert(s->cache, s->number, off, b);
+  if (rc == LSM_OK) lsm_cache_insert(s->cache, s->number, s->refs[i].off, b);
   return rc;
+}
+
+lsm_rc lsm_sst_block(lsm_sst *s, size_t i, lsm_block **b) {
+  *b = lsm_cache_get(s->cache, s->number, s->refs[i].off);
+  return *b != NULL ? LSM_OK : lsm_sst_fetch(s, i, NULL, b);
 }
 
 bool lsm_sst_window_has(const lsm_sst_window *win, const lsm_sst *s, size_t i) {
@@ -436,7 +438,7 @@ static inline void count(_Atomic uint64_t *counter) {
 static lsm_rc search(lsm_sst *s, lsm_slice key, lsm_kind *kind, lsm_slice *value, lsm_block **pin) {
   size_t i = lsm_sst_find(s, key);
   if (i == s->nblocks) return LSM_NOTFOUND;
-  lsm_rc rc = lsm_sst_block(s, i, NULL, 0, pin);
+  lsm_rc rc = lsm_sst_block(s, i, pin);
   if (rc != LSM_OK) return rc;
   rc = lsm_block_get(lsm_slice_of((*pin)->data, (*pin)->size), key, s->path, s->refs[i].off, kind,
                      value);

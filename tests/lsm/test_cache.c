@@ -78,17 +78,42 @@ START_TEST(test_hit_and_miss) {
 }
 END_TEST
 
-START_TEST(test_lru) {
+/* The oldest go first, those found meanwhile have a second chance, one. */
+START_TEST(test_second_chance) {
   lsm_cache *c = new_cache(4 * charge());
   for (uint64_t i = 0; i < 4; i++) put(c, 1, i);
-  ck_assert(has(c, 1, 0)); /* now 1 is the oldest */
+  ck_assert(has(c, 1, 0)); /* now 1 is the next to go */
   put(c, 1, 4);
-  ck_assert(!has(c, 1, 1));
-  ck_assert(has(c, 1, 0) && has(c, 1, 2) && has(c, 1, 3) && has(c, 1, 4));
   put(c, 1, 5);
   put(c, 1, 6);
-  ck_assert(!has(c, 1, 0) && !has(c, 1, 2) && has(c, 1, 3) && has(c, 1, 4));
+  ck_assert(!has(c, 1, 1) && !has(c, 1, 2) && !has(c, 1, 3));
+  put(c, 1, 7);
+  ck_assert(!has(c, 1, 4) || !has(c, 1, 0));
+  ck_assert(has(c, 1, 5) && has(c, 1, 6) && has(c, 1, 7));
+  for (uint64_t i = 8; i < 12; i++) put(c, 1, i); /* all were found: that helps none */
+  ck_assert(has(c, 1, 11));
+  ck_assert(!has(c, 1, 0) && !has(c, 1, 4));
   ck_assert_uint_eq(stats_of(c).bytes, 4 * charge());
+  lsm_cache_free(c);
+}
+END_TEST
+
+/* A scan may fill the cache, not exchange what is in it, except now and then. */
+START_TEST(test_spares) {
+  lsm_cache *c = new_cache(4 * charge());
+  for (uint64_t i = 0; i < 4; i++) {
+    ck_assert(!lsm_cache_spares(c, 1, i, BLOCK));
+    put(c, 1, i);
+  }
+  int spared = 0;
+  for (uint64_t i = 4; i < 4 + 320; i++) spared += lsm_cache_spares(c, 1, i, BLOCK);
+  ck_assert_int_ge(spared, 280);
+  ck_assert_int_lt(spared, 320);
+  lsm_cache_evict_file(c, 1);
+  ck_assert(!lsm_cache_spares(c, 1, 1, BLOCK));
+  lsm_cache_reserve(c, (int64_t)(4 * charge()));
+  ck_assert(lsm_cache_spares(c, 1, 1, BLOCK));
+  lsm_cache_reserve(c, -(int64_t)(4 * charge()));
   lsm_cache_free(c);
 }
 END_TEST
@@ -335,7 +360,8 @@ Suite *cache_suite(void) {
   TCase *tc = tcase_create("cache");
   tcase_set_timeout(tc, 60);
   tcase_add_test(tc, test_hit_and_miss);
-  tcase_add_test(tc, test_lru);
+  tcase_add_test(tc, test_second_chance);
+  tcase_add_test(tc, test_spares);
   tcase_add_test(tc, test_pinned_stay);
   tcase_add_test(tc, test_pinned_twice);
   tcase_add_test(tc, test_insert_twice);

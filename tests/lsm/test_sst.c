@@ -318,6 +318,42 @@ START_TEST(test_fill_cache) {
 }
 END_TEST
 
+static void scan_up(lsm_sst *sst, const sst_model *m) {
+  lsm_iter *it;
+  size_t i = 0;
+  ck_assert_int_eq(lsm_sst_iter(sst, true, &it), LSM_OK);
+  for (lsm_rc rc = it->ops->first(it); it->valid; rc = it->ops->next(it)) {
+    ck_assert_int_eq(rc, LSM_OK);
+    ck_assert(sst_is_at(it, m, i++));
+  }
+  ck_assert_uint_eq(i, m->n);
+  lsm_iter_free(it);
+}
+
+/* Scans of more than fits find at each turn what the one before has left. */
+START_TEST(test_scan_large) {
+  sst_seed = 9;
+  for (int compress = 0; compress < 2; compress++) {
+    sst_model m;
+    sst_world w;
+    lsm_cache_stats s;
+    sst_model_new(&m, 3000, 2, 100);
+    sst_world_new(&w, 100000);
+    sst_make(&w, &m, 1000, compress != 0, 0);
+    ck_assert_uint_gt(w.props.raw_bytes, 100000);
+    ck_assert_int_eq(sst_walk(w.sst, &m, true), LSM_OK);
+    lsm_cache_get_stats(w.cache, &s);
+    uint64_t hits = s.hits, misses = s.misses;
+    for (int i = 0; i < 3; i++) scan_up(w.sst, &m);
+    lsm_cache_get_stats(w.cache, &s);
+    ck_assert_uint_gt(4 * (s.hits - hits), s.misses - misses);
+    for (int i = 0; i < 20; i++) random_moves(w.sst, &m, 2, true);
+    sst_world_free(&w);
+    sst_model_free(&m);
+  }
+}
+END_TEST
+
 static bool stop_at_zero(void *arg) {
   int *left = arg;
   return (*left)-- == 0;
@@ -476,6 +512,7 @@ Suite *sst_suite(void) {
   tcase_add_test(tc, test_size_estimate);
   tcase_add_test(tc, test_bloom_stats);
   tcase_add_test(tc, test_fill_cache);
+  tcase_add_test(tc, test_scan_large);
   tcase_add_test(tc, test_interrupt);
   tcase_add_test(tc, test_threads);
   tcase_add_test(tc, test_golden);
