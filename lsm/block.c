@@ -22,9 +22,16 @@ typedef struct head {
 ** the key bytes begin, or NULL. */
 static inline const uint8_t *get_head(const uint8_t *p, const uint8_t *end, head *h) {
   uint64_t shared, unshared, vlen1;
-  if ((p = lsm_varint_get(p, end, &shared)) == NULL) return NULL;
-  if ((p = lsm_varint_get(p, end, &unshared)) == NULL) return NULL;
-  if ((p = lsm_varint_get(p, end, &vlen1)) == NULL) return NULL;
+  if (LSM_LIKELY(end - p >= 3 && (p[0] | p[1] | p[2]) < 0x80)) {
+    shared = p[0];
+    unshared = p[1];
+    vlen1 = p[2];
+    p += 3;
+  } else {
+    if ((p = lsm_varint_get(p, end, &shared)) == NULL) return NULL;
+    if ((p = lsm_varint_get(p, end, &unshared)) == NULL) return NULL;
+    if ((p = lsm_varint_get(p, end, &vlen1)) == NULL) return NULL;
+  }
   uint64_t left = (uint64_t)(end - p);
   h->tombstone = vlen1 == 0;
   uint64_t vlen = vlen1 - !h->tombstone;
@@ -146,13 +153,14 @@ lsm_rc lsm_block_iter_init(lsm_block_iter *it, lsm_slice block, const char *file
   it->file = file;
   it->file_off = file_off;
   it->off = it->next_off = it->limit = it->restart = it->shared = 0;
-  it->nrestarts = it->restarts_off = 0;
+  it->nrestarts = it->restarts_off = it->nback = 0;
   if (!get_frame(block, &it->nrestarts, &it->restarts_off)) return malformed(it, "malformed block");
   return LSM_OK;
 }
 
 void lsm_block_iter_fini(lsm_block_iter *it) {
   lsm_buf_fini(&it->keybuf);
+  lsm_buf_fini(&it->back_keys);
   it->base.valid = false;
 }
 
@@ -196,21 +204,29 @@ static inline lsm_rc load(lsm_block_iter *it, uint32_t off, bool at_restart) {
   it->base.kind = h.tombstone ? LSM_KIND_DELETE : LSM_KIND_PUT;
   it->base.valid = true;
   it->shared = (uint32_t)h.shared;
+  it->nback = 0;
   it->off = off;
   it->next_off = (uint32_t)(p + h.unshared + h.vlen - data);
   return LSM_OK;
 }
 
-/* Goes to restart i. */
-static lsm_rc load_restart(lsm_block_iter *it, uint32_t i) {
+/* Makes what follows restart i, up to the next, the interval; *off is where it begins. */
+static inline lsm_rc enter_interval(lsm_block_iter *it, uint32_t i, uint32_t *off) {
   const uint8_t *array = it->block.data + it->restarts_off;
-  uint32_t off = lsm_get_u32(array + (size_t)4 * i);
+  *off = lsm_get_u32(array + (size_t)4 * i);
   uint32_t limit =
       i + 1 < it->nrestarts ? lsm_get_u32(array + (size_t)4 * (i + 1)) : it->restarts_off;
-  if (off >= limit || limit > it->restarts_off) return malformed(it, "malformed restart in block");
+  if (*off >= limit || limit > it->restarts_off) return malformed(it, "malformed restart in block");
   it->restart = i;
   it->limit = limit;
-  return load(it, off, true);
+  return LSM_OK;
+}
+
+/* Goes to restart i. */
+static lsm_rc load_restart(lsm_block_iter *it, uint32_t i) {
+  uint32_t off;
+  lsm_rc rc = enter_interval(it, i, &off);
+  return rc == LSM_OK ? load(it, off, true) : rc;
 }
 
 lsm_rc lsm_block_iter_first(lsm_block_iter *it) {
@@ -226,29 +242,138 @@ lsm_rc lsm_block_iter_next(lsm_block_iter *it) {
   return LSM_OK;
 }
 
-lsm_rc lsm_block_iter_last(lsm_block_iter *it) {
+/*------------------------------------------------------------- going down */
+
+/* Decodes one more entry into back, whose last is the one before it. */
+static inline lsm_rc push_back(lsm_block_iter *it, uint32_t off, bool at_restart) {
+  head h;
+  const uint8_t *data = it->block.data;
+  const uint8_t *p = get_head(data + off, data + it->limit, &h);
+  if (LSM_UNLIKELY(p == NULL)) return malformed(it, "malformed entry in block");
+  if (LSM_UNLIKELY(at_restart && h.shared != 0))
+    return malformed(it, "malformed restart in block");
+  lsm_buf *keys = &it->back_keys;
+  uint32_t n = it->nback;
+  size_t size = h.shared + h.unshared;
+  if (LSM_UNLIKELY(h.shared > 0 && (n == 0 || h.shared > it->back[n - 1].key_size)))
+    return malformed(it, "malformed key in block");
+  if (LSM_UNLIKELY(n == LSM_BLOCK_RESTART)) { /* of another writer's: the last one will do */
+    it->back[0] = it->back[n - 1];
+    memmove(keys->data, keys->data + it->back[0].key_at, it->back[0].key_size);
+    keys->size = it->back[0].key_size;
+    it->back[0].key_at = 0;
+    n = 1;
+  }
+  if (LSM_UNLIKELY(keys->cap - keys->size <= size)) {
+    lsm_rc rc = keys->size + size >= UINT32_MAX ? lsm_nomem() : lsm_buf_reserve(keys, size + 1);
+    if (rc != LSM_OK) {
+      it->base.valid = false;
+      return rc;
+    }
+  }
+  uint8_t *key = keys->data + keys->size;
+  if (h.shared > 0) memcpy(key, keys->data + it->back[n - 1].key_at, h.shared);
+  if (h.unshared > 0) memcpy(key + h.shared, p, h.unshared);
+  uint32_t value_at = (uint32_t)(p + h.unshared - data);
+  it->back[n] = (lsm_block_back){.off = off,
+                                 .next_off = value_at + (uint32_t)h.vlen,
+                                 .key_at = (uint32_t)keys->size,
+                                 .key_size = (uint32_t)size,
+                                 .value_at = value_at,
+                                 .value_size = (uint32_t)h.vlen,
+                                 .shared = (uint32_t)h.shared,
+                                 .kind = h.tombstone ? LSM_KIND_DELETE : LSM_KIND_PUT};
+  keys->size += size;
+  it->nback = n + 1;
+  return LSM_OK;
+}
+
+/* Stands on the last one of back, which leaves it. */
+static inline void pop_back(lsm_block_iter *it) {
+  const lsm_block_back *b = &it->back[--it->nback];
+  it->base.key = lsm_slice_of(it->back_keys.data + b->key_at, b->key_size);
+  it->base.value = lsm_slice_of(it->block.data + b->value_at, b->value_size);
+  it->base.kind = b->kind;
+  it->base.valid = true;
+  it->shared = b->shared;
+  it->off = b->off;
+  it->next_off = b->next_off;
+}
+
+/* Goes to the last entry of interval i that ends at END or before (0: of all). */
+static lsm_rc load_back(lsm_block_iter *it, uint32_t i, uint32_t end) {
+  uint32_t off;
   it->base.valid = false;
-  if (it->nrestarts == 0) return LSM_OK;
-  lsm_rc rc = load_restart(it, it->nrestarts - 1);
-  while (rc == LSM_OK && it->next_off < it->limit) rc = load(it, it->next_off, false);
+  it->nback = 0;
+  lsm_buf_clear(&it->back_keys);
+  lsm_rc rc = enter_interval(it, i, &off);
+  if (end == 0) end = it->limit;
+  for (bool first = true; rc == LSM_OK && off < end; first = false) {
+    rc = push_back(it, off, first);
+    if (rc == LSM_OK) off = it->back[it->nback - 1].next_off;
+  }
+  if (rc == LSM_OK && off != end) rc = malformed(it, "malformed entry in block");
+  if (rc == LSM_OK) {
+    pop_back(it);
+  } else {
+    it->nback = 0;
+  }
   return rc;
 }
 
-lsm_rc lsm_block_iter_prev(lsm_block_iter *it) {
-  uint32_t target = it->off;
-  uint32_t i = it->restart;
-  if (target == lsm_get_u32(it->block.data + it->restarts_off + (size_t)4 * i)) {
-    if (i == 0) {
-      it->base.valid = false;
-      return LSM_OK;
-    }
-    i--;
-  }
-  lsm_rc rc = load_restart(it, i);
-  while (rc == LSM_OK && it->next_off < target) rc = load(it, it->next_off, false);
-  if (rc == LSM_OK && it->next_off != target) rc = malformed(it, "malformed entry in block");
-  return rc;
+lsm_rc lsm_block_iter_last(lsm_block_iter *it) {
+  it->base.valid = false;
+  return it->nrestarts == 0 ? LSM_OK : load_back(it, it->nrestarts - 1, 0);
 }
+
+lsm_rc lsm_block_iter_prev(lsm_block_iter *it) {
+  if (LSM_LIKELY(it->nback > 0)) {
+    pop_back(it);
+    return LSM_OK;
+  }
+  uint32_t i = it->restart, at;
+  lsm_rc rc = enter_interval(it, i, &at);
+  if (rc != LSM_OK) return rc;
+  if (it->off != at) return load_back(it, i, it->off);
+  if (i > 0) return load_back(it, i - 1, at);
+  it->base.valid = false;
+  return LSM_OK;
+}
+
+lsm_rc lsm_block_iter_seek_le(lsm_block_iter *it, lsm_slice key) {
+  uint32_t r, off;
+  it->base.valid = false;
+  it->nback = 0;
+  if (it->nrestarts == 0) return LSM_OK;
+  if (!find_restart(it->block.data, it->restarts_off, it->nrestarts, key, &r))
+    return malformed(it, "malformed restart in block");
+  lsm_rc rc = enter_interval(it, r, &off);
+  if (rc != LSM_OK) return rc;
+  prefetch(it->block.data + off, it->block.data + it->limit);
+  lsm_buf_clear(&it->back_keys);
+  size_t match = 0;
+  int c = -1; /* of the last one in back against key */
+  for (bool first = true; c < 0 && off < it->limit; first = false) {
+    rc = push_back(it, off, first);
+    if (rc != LSM_OK) {
+      it->nback = 0;
+      return rc;
+    }
+    const lsm_block_back *b = &it->back[it->nback - 1];
+    off = b->next_off;
+    if (b->shared > match) continue; /* as the one before it, which is less */
+    const uint8_t *k = it->back_keys.data + b->key_at;
+    size_t n = b->key_size < key.size ? b->key_size : key.size;
+    match = b->shared + lsm_common_prefix(k + b->shared, key.data + b->shared, n - b->shared);
+    c = match < n ? (k[match] < key.data[match] ? -1 : 1)
+                  : (b->key_size > key.size) - (b->key_size < key.size);
+  }
+  if (c > 0) it->nback--;
+  if (it->nback > 0) pop_back(it); /* none: all are greater, as the first restart is */
+  return LSM_OK;
+}
+
+/*------------------------------------------------------------- seeking up */
 
 /* As in lsm_block_get(), entries that share more with their neighbour than it
 ** has in common with the target need no comparison. */
@@ -272,11 +397,4 @@ lsm_rc lsm_block_iter_seek_ge(lsm_block_iter *it, lsm_slice key) {
     rc = lsm_block_iter_next(it);
   }
   return rc;
-}
-
-lsm_rc lsm_block_iter_seek_le(lsm_block_iter *it, lsm_slice key) {
-  lsm_rc rc = lsm_block_iter_seek_ge(it, key);
-  if (rc != LSM_OK) return rc;
-  if (!it->base.valid) return lsm_block_iter_last(it);
-  return lsm_slice_eq(it->base.key, key) ? LSM_OK : lsm_block_iter_prev(it);
 }

@@ -53,9 +53,18 @@ lsm_rc lsm_block_builder_finish(lsm_block_builder *b, lsm_slice *block);
 void lsm_block_builder_clear(lsm_block_builder *b);
 void lsm_block_builder_fini(lsm_block_builder *b);
 
+/* An entry of the interval that is walked down. */
+typedef struct lsm_block_back {
+  uint32_t off, next_off;
+  uint32_t key_at, key_size; /* in back_keys */
+  uint32_t value_at, value_size;
+  uint32_t shared;
+  uint8_t kind;
+} lsm_block_back;
+
 /* An iterator over one block, reusable for many: no allocation a block. */
 typedef struct lsm_block_iter {
-  lsm_iter base; /* key points into keybuf or, at restarts, the block */
+  lsm_iter base; /* key points into keybuf, back_keys or, at restarts, the block */
   lsm_slice block;
   uint32_t nrestarts;
   uint32_t restarts_off; /* where the array begins */
@@ -67,6 +76,10 @@ typedef struct lsm_block_iter {
   lsm_buf keybuf;
   const char *file; /* for messages; borrowed */
   uint64_t file_off;
+  /* Going down, what lies between two restarts is decoded once: */
+  uint32_t nback; /* those of back that come next; 0: whatever it takes */
+  lsm_block_back back[LSM_BLOCK_RESTART];
+  lsm_buf back_keys;
 } lsm_block_iter;
 
 /* Zero-initialise once; init points it at another block (borrowed until the

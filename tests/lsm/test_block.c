@@ -185,6 +185,59 @@ START_TEST(test_against_model) {
 }
 END_TEST
 
+/* Intervals of any length are allowed: a block with a restart every EVERY entries. */
+static void build_sparse(lsm_buf *out, const model *m, size_t every) {
+  lsm_buf array = {0};
+  lsm_slice last = LSM_SLICE_NULL;
+  uint32_t n = 0;
+  lsm_buf_clear(out);
+  for (size_t i = 0; i < m->n; i++) {
+    const item *it = &m->items[i];
+    size_t shared = 0, most = it->size < last.size ? it->size : last.size;
+    if (i % every == 0) {
+      ck_assert_int_eq(lsm_buf_put_u32(&array, (uint32_t)out->size), LSM_OK);
+      n++;
+    } else {
+      shared = lsm_common_prefix(it->key, last.data, most);
+    }
+    ck_assert_int_eq(lsm_buf_put_varint(out, shared), LSM_OK);
+    ck_assert_int_eq(lsm_buf_put_varint(out, it->size - shared), LSM_OK);
+    ck_assert_int_eq(lsm_buf_put_varint(out, it->tombstone ? 0 : it->vsize + 1), LSM_OK);
+    ck_assert_int_eq(lsm_buf_append(out, it->key + shared, it->size - shared), LSM_OK);
+    ck_assert_int_eq(lsm_buf_append(out, it->value, it->vsize), LSM_OK);
+    last = key_of(it);
+  }
+  ck_assert_int_eq(lsm_buf_append(out, array.data, array.size), LSM_OK);
+  ck_assert_int_eq(lsm_buf_put_u32(out, n), LSM_OK);
+  lsm_buf_fini(&array);
+}
+
+START_TEST(test_long_intervals) {
+  static const size_t every[] = {1, 3, 17, 40, 1000};
+  lsm_block_iter it = {0};
+  lsm_buf bytes = {0};
+  model *m = &the_model;
+  seed = 11;
+  for (int round = 0; round < 6; round++) {
+    for (size_t e = 0; e < sizeof every / sizeof every[0]; e++) {
+      fill_model(m, 150, round % 3);
+      build_sparse(&bytes, m, every[e]);
+      ck_assert_int_eq(lsm_block_iter_init(&it, lsm_buf_slice(&bytes), "f", 0), LSM_OK);
+      ck_assert_int_eq(lsm_block_iter_last(&it), LSM_OK);
+      size_t k = m->n;
+      for (; it.base.valid; k--) {
+        assert_at(&it, m, k - 1);
+        ck_assert_int_eq(lsm_block_iter_prev(&it), LSM_OK);
+      }
+      ck_assert_uint_eq(k, 0);
+      random_moves(&it, m, lsm_buf_slice(&bytes), round % 3);
+    }
+  }
+  lsm_block_iter_fini(&it);
+  lsm_buf_fini(&bytes);
+}
+END_TEST
+
 START_TEST(test_empty_block) {
   lsm_block_builder b = {0};
   lsm_block_iter it = {0};
@@ -414,9 +467,14 @@ START_TEST(test_out_of_memory) {
       seen++;
       rc = lsm_block_iter_next(&it);
     }
+    if (rc == LSM_OK) rc = lsm_block_iter_seek_le(&it, key_of(&m->items[m->n - 1]));
+    while (rc == LSM_OK && it.base.valid) {
+      seen++;
+      rc = lsm_block_iter_prev(&it);
+    }
     lsm_set_malloc_hook(NULL, NULL);
     if (rc == LSM_OK)
-      ck_assert_uint_eq(seen, m->n);
+      ck_assert_uint_eq(seen, 2 * m->n);
     else
       ck_assert_int_eq(rc, LSM_NOMEM);
     lsm_block_iter_fini(&it);
@@ -429,6 +487,7 @@ Suite *block_suite(void) {
   Suite *s = suite_create("block");
   TCase *tc = tcase_create("block");
   tcase_add_test(tc, test_against_model);
+  tcase_add_test(tc, test_long_intervals);
   tcase_add_test(tc, test_empty_block);
   tcase_add_test(tc, test_order_is_checked);
   tcase_add_test(tc, test_common_prefix);
