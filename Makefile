@@ -99,6 +99,17 @@ build/suites.h: FORCE
 	   for s in $(SUITES); do echo "  X($$s) \\"; done; echo '  /* end */'; } > $@.tmp
 	@cmp -s $@.tmp $@ && rm $@.tmp || mv $@.tmp $@
 
+# What the benchmark can be run against, as far as it is installed.
+HASH := \#
+HAS = $(shell printf '$(HASH)include <stddef.h>\n$(HASH)include <$(1)/c.h>\nint main(void){return 0;}\n' | \
+        $(CC) -x c - -o /dev/null -l$(1) 2>/dev/null && echo $(1))
+RIVAL_LIBS = $(addprefix -l,$(call HAS,rocksdb) $(call HAS,leveldb))
+build/rivals.h: FORCE
+	@mkdir -p build
+	@{ echo '/* Made by the Makefile: what the benchmark is linked with. */'; \
+	   for l in $(RIVAL_LIBS:-l%=%); do echo "#define BENCH_$$l 1" | tr a-z A-Z | sed 's/DEFINE/define/'; done; } > $@.tmp
+	@cmp -s $@.tmp $@ && rm $@.tmp || mv $@.tmp $@
+
 # One variant: $(1) its name. Objects depend on a file that holds the compile
 # command, so that another CC or other flags build anew.
 define VARIANT
@@ -141,8 +152,19 @@ build/$(1)/unit: $$(o_lsm_$(1)) $$(o_core_$(1)) $$(o_unit_$(1))
 	@echo "  link $$@"
 	$$(Q)$$(cmd_$(1)) -o $$@ $$^ $$(CHECK_LIBS) -lsqlite3 $(LIBS)
 
-build/$(1)/sql_bench build/$(1)/load: build/$(1)/%: build/$(1)/tests/bench/%.o
+build/$(1)/load: build/$(1)/tests/bench/load.o
 	$$(Q)$$(cmd_$(1)) -o $$@ $$^ -lsqlite3 $(LIBS)
+
+build/$(1)/bench: $$(addprefix build/$(1)/tests/bench/,bench.o report.o chart.o)
+	$$(Q)$$(cmd_$(1)) -o $$@ $$^ -lsqlite3 $(LIBS)
+
+build/$(1)/sql_bench: $$(addprefix build/$(1)/tests/bench/,sql_bench.o null_vtab.o worker.o)
+	$$(Q)$$(cmd_$(1)) -o $$@ $$^ -lsqlite3 $(LIBS)
+
+build/$(1)/kv_bench: $$(addprefix build/$(1)/tests/bench/,kv_bench.o kv_lsm.o kv_rocksdb.o kv_leveldb.o worker.o) $$(o_lsm_$(1))
+	$$(Q)$$(cmd_$(1)) -o $$@ $$^ $$(RIVAL_LIBS) -lsqlite3 $(LIBS)
+
+build/$(1)/tests/bench/kv_rocksdb.o build/$(1)/tests/bench/kv_leveldb.o: build/rivals.h
 
 build/$(1)/powercut: $$(addprefix build/$(1)/tests/crash/,powercut.o disk.o load.o) build/$(1)/record.so
 	$$(Q)$$(cmd_$(1)) -o $$@ $$(filter %.o,$$^) -lsqlite3 -ldl $(LIBS)
@@ -168,8 +190,8 @@ $(foreach v,plain debug asan tsan clang libfuzzer,$(eval $(call VARIANT,$(v))))
 .SECONDARY:
 
 #------------------------------------------------------------------- targets
-.PHONY: all deps deps-bindings demo test unit unit-asan unit-tsan layers symbols sql sql-asan bindings \
-        clang-build crash stress stress-tsan fuzz fuzz-short bench load install uninstall clean format help
+.PHONY: all deps deps-bindings deps-bench demo test unit unit-asan unit-tsan layers symbols sql sql-asan bindings \
+        clang-build crash stress stress-tsan fuzz fuzz-short bench bench-smoke load install uninstall clean format help
 
 all: $(EXTENSION) ## build the extension, lsmvtab.so (default)
 
@@ -181,6 +203,9 @@ deps: ## install the packages that are missing, or say which
 
 deps-bindings: ## the same for the languages of `make bindings`
 	@tests/tools/install_deps.sh bindings
+
+deps-bench: ## and RocksDB and LevelDB, for `make bench` (which does without)
+	@tests/tools/install_deps.sh bench
 
 demo: ## load the extension in sqlite3 and run it on real data
 	@$(MAKE) --no-print-directory deps DEPS=demo
@@ -258,8 +283,14 @@ fuzz: $(FUZZ:%=build/asan/fuzz_%) ## libFuzzer (clang's) on each decoder for TIM
 fuzz-short: $(FUZZ:%=build/asan/fuzz_%) ## the same decoders, some thousand mutations under ASan and UBSan
 	@tests/fuzz/fuzz.sh short 0 $(FUZZ)
 
-bench: $(EXTENSION) build/plain/sql_bench ## lsm against an ordinary table; N=500000 rows
-	@build/plain/sql_bench $(or $(N),500000)
+BENCH := $(addprefix build/plain/,bench sql_bench kv_bench)
+bench: $(EXTENSION) $(BENCH) ## against b-trees, RocksDB, LevelDB: N=2000000 rows; ONLY='scan ycsb', RIVALS='lsm btree', BIG=1
+	@mkdir -p build/bench
+	@N='$(N)' ONLY='$(ONLY)' RIVALS='$(RIVALS)' BIG='$(BIG)' build/plain/bench
+
+bench-smoke: $(EXTENSION) $(BENCH) ## all of it with few rows: do all rivals read the same?
+	@mkdir -p build/bench/smoke
+	@N='$(N)' BENCH_DIR=build/bench/smoke build/plain/bench smoke
 
 load: $(EXTENSION) build/plain/load ## N=5000000 random rows in 256 MB, then find them all again
 	@build/plain/load $(or $(N),5000000)

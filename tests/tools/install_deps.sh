@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# install_deps.sh [build|test|demo|bindings]: makes sure that what the build and the tests
+# install_deps.sh [build|test|demo|bindings|bench]: makes sure that what the build and the tests
 # need is here. Looks by trying it out, so that a system without apt, or with
 # hand-made installations, is fine too; when something is missing it installs
 # the Debian packages (as root or through sudo without a password) or says
@@ -27,6 +27,15 @@ probe() { # sets `missing` to Debian package names
   missing=()
   if [ "$what" = bindings ]; then
     missing=($(tests/bindings/run.sh --packages))
+    return
+  fi
+  if [ "$what" = bench ]; then # only what it is measured against
+    compiles -lrocksdb <<<'#include <stddef.h>
+#include <rocksdb/c.h>
+int main(void) { return 0; }' || missing+=(librocksdb-dev)
+    compiles -lleveldb <<<'#include <stddef.h>
+#include <leveldb/c.h>
+int main(void) { return 0; }' || missing+=(libleveldb-dev)
     return
   fi
   compiles <<<'#include <stdio.h>
