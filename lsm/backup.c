@@ -33,8 +33,10 @@ lsm_rc lsm_backup_begin(lsm_db *db, const lsm_interrupt *intr, lsm_backup_point 
   /* Numbers that a copied host may know must not come again in the copy, even
   ** of transactions that left nothing in the tables. */
   p->last_txid = lsm_last_txid(db);
+  lsm_reading_begin(db);
   rc = lsm_manifest_enter(db);
   if (rc != LSM_OK) {
+    lsm_reading_end(db);
     lsm_free(p);
     return rc;
   }
@@ -50,6 +52,7 @@ lsm_rc lsm_backup_begin(lsm_db *db, const lsm_interrupt *intr, lsm_backup_point 
 void lsm_backup_end(lsm_backup_point *p) {
   if (p == NULL) return;
   lsm_version_unref(p->version);
+  lsm_reading_end(p->db);
   lsm_db_purge(p->db);
   lsm_free(p);
 }

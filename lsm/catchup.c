@@ -141,6 +141,7 @@ static void install(lsm_db *db, news *n) {
   lsm_mutex_lock(&db->mu);
   if (n->st.version != NULL) {
     db->manifest_number = n->st.number;
+    db->foreign_edit = n->manifest;
     db->next_keyspace = n->st.next_keyspace;
     db->flushed_txid = n->st.last_txid;
     if (db->last_txid < n->st.last_txid) db->last_txid = n->st.last_txid;
@@ -219,7 +220,7 @@ lsm_rc lsm_catch_up(lsm_db *db) {
   }
   if (rc == LSM_OK && before != NULL) lsm_hosts_before(db, before);
   lsm_mutex_unlock(&db->catch_mu);
-  lsm_snapshot_release(before);
+  lsm_snapshot_drop(before);
   lsm_hosts_sweep(db);
   if (new_files) lsm_hosts_forget(db);
   lsm_db_purge(db);

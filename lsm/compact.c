@@ -38,13 +38,19 @@ lsm_rc lsm_compact_acquire(lsm_db *db, const lsm_interrupt *intr) {
   }
   lsm_mutex_unlock(&db->mu);
   if (rc != LSM_OK) return rc;
+  lsm_reading_begin(db);
   rc = lsm_job_lock(db, LSM_SHARE_COMPACT, intr);
-  if (rc != LSM_OK) give_slot_back(db);
+  if (rc != LSM_OK) {
+    lsm_reading_end(db);
+    give_slot_back(db);
+  }
   return rc;
 }
 
 void lsm_compact_release(lsm_db *db) {
   lsm_job_unlock(db, LSM_SHARE_COMPACT);
+  lsm_reading_end(db);
+  lsm_db_purge(db); /* what had to wait for us */
   give_slot_back(db);
 }
 

@@ -109,14 +109,38 @@ void lsm_db_note_garbage(void *arg, uint64_t number) {
   lsm_mutex_unlock(&db->garbage_mu);
 }
 
-/* Tells the others how far back this process still reads. REQUIRES: garbage_mu. */
-static void announce_oldest(lsm_db *db) {
-  uint64_t min = UINT64_MAX;
-  for (size_t i = 0; i < db->gens.size; i += 8) {
+/* Tells the others how far back this process still reads, if it does. The versions
+** that it merely has may be of older files. REQUIRES: garbage_mu. */
+static void announce_oldest(lsm_db *db, bool reads) {
+  uint64_t min = LSM_SHARE_NONE;
+  if (db->share == NULL) return;
+  for (size_t i = 0; reads && i < db->gens.size; i += 8) {
     uint64_t gen = lsm_get_u64(db->gens.data + i);
     if (gen < min) min = gen;
   }
-  if (db->share != NULL && min != UINT64_MAX && !db->gen_lost) lsm_share_set_min(db->share, min);
+  lsm_share_set_min(db->share, reads && db->gen_lost ? 1 : min);
+}
+
+void lsm_reading_begin(lsm_db *db) {
+  uint64_t n = atomic_load(&db->readers);
+  while (n > 0) { /* the others know */
+    if (atomic_compare_exchange_weak(&db->readers, &n, n + 1)) return;
+  }
+  lsm_mutex_lock(&db->garbage_mu);
+  if (atomic_load(&db->readers) == 0) announce_oldest(db, true);
+  atomic_fetch_add(&db->readers, 1);
+  lsm_mutex_unlock(&db->garbage_mu);
+}
+
+void lsm_reading_end(lsm_db *db) {
+  uint64_t n = atomic_load(&db->readers);
+  while (n > 1) {
+    if (atomic_compare_exchange_weak(&db->readers, &n, n - 1)) return;
+  }
+  lsm_mutex_lock(&db->garbage_mu);
+  assert(atomic_load(&db->readers) > 0);
+  if (atomic_fetch_sub(&db->readers, 1) == 1) announce_oldest(db, false);
+  lsm_mutex_unlock(&db->garbage_mu);
 }
 
 /* Version callback: it is gone. */
@@ -129,12 +153,12 @@ static void forget_gen(void *arg, uint64_t gen) {
     db->gens.size -= 8;
     break;
   }
-  announce_oldest(db);
+  announce_oldest(db, atomic_load(&db->readers) > 0);
   lsm_mutex_unlock(&db->garbage_mu);
 }
 
-/* VERSION stands at POS of the manifest. If it cannot be noted, what was told
-** last stands for ever: files stay, nothing is lost. */
+/* VERSION stands at POS of the manifest. If it cannot be noted, this process says
+** from now on that it reads anything whenever it does: files stay, nothing is lost. */
 static void note_gen(lsm_db *db, lsm_version *version, uint64_t pos) {
   lsm_mutex_lock(&db->garbage_mu);
   version->gen = pos;
@@ -143,7 +167,7 @@ static void note_gen(lsm_db *db, lsm_version *version, uint64_t pos) {
   } else {
     db->gen_lost = true;
   }
-  announce_oldest(db);
+  announce_oldest(db, atomic_load(&db->readers) > 0);
   lsm_mutex_unlock(&db->garbage_mu);
 }
 
@@ -707,6 +731,7 @@ lsm_rc lsm_open(lsm_env *env, const char *path, const lsm_options *opt, lsm_db *
   if (db == NULL) return lsm_nomem();
   db->env = env;
   db->opt = *opt;
+  atomic_init(&db->readers, 1); /* till it is open */
   derive_sizes(db);
   lsm_rc rc = init_locks(db);
   size_t n = strlen(path);
@@ -719,6 +744,7 @@ lsm_rc lsm_open(lsm_env *env, const char *path, const lsm_options *opt, lsm_db *
     free_db(db);
     return rc;
   }
+  lsm_reading_end(db);
   *out = db;
   return LSM_OK;
 }

@@ -132,6 +132,7 @@ struct lsm_db {
   uint64_t compact_failed;     /* and which try it was: a number of compact_begun */
 
   lsm_host *hosts;   /* those that have taken part in transactions */
+  uint64_t foreign_edit; /* where the last edit of another process stands */
   uint64_t unseen;   /* transactions up to this one came here in tables: whose are they? */
   _Atomic bool any_host;
   _Atomic uint64_t ahead; /* a host's number that the log has lost */
@@ -174,6 +175,7 @@ struct lsm_db {
   lsm_buf removed; /* u64 pairs: files that our edits removed, and where */
   lsm_buf gens;    /* u64: the living versions' places in the manifest */
   bool gen_lost;   /* one could not be noted */
+  _Atomic uint64_t readers; /* see lsm_reading_begin(); 0 <-> 1 under garbage_mu */
   _Atomic uint64_t garbage_count;
 
   lsm_thread *flusher, *compactor;
@@ -222,6 +224,11 @@ void lsm_left_free(lsm_left *left);
 void lsm_db_note_garbage(void *db, uint64_t number); /* for lsm_version_new() */
 /* The same of a file that no other process has ever known. */
 void lsm_db_note_doomed(void *db, uint64_t number);
+/* From begin to end tables that some version of this process names are not removed by
+** others. Outside of that nobody may read a table: an idle process keeps none. Begin
+** comes before lsm_catch_up(), which finds a version whose tables are there. Any locks. */
+void lsm_reading_begin(lsm_db *db);
+void lsm_reading_end(lsm_db *db); /* lsm_db_purge() should follow */
 /* The edit just made leaves out a file that was the store's. REQUIRES: manifest_mu. */
 void lsm_db_disown(lsm_db *db, lsm_filemeta *f);
 
@@ -289,6 +296,10 @@ lsm_rc lsm_wait_flushed(lsm_db *db, const lsm_interrupt *intr);
 
 /*------------------------------------------------------ snapshot.c */
 
+/* Who has a reference that lsm_snapshot_acquire(), _ref() and their like gave reads,
+** as far as lsm_reading_begin() is concerned, till lsm_snapshot_release(). References
+** of lsm_snapshot_keep() and those that are only kept till lsm_snapshot_drop() do not
+** count: with them alone the tables may go. */
 #define LSM_SNAPSHOT_VIEWS 3 /* overlay, active, immutable */
 struct lsm_snapshot {
   _Atomic uint32_t refs;
@@ -309,8 +320,10 @@ lsm_rc lsm_snapshot_make(lsm_db *db, const lsm_snapshot *base, lsm_memtable *ove
 ** it. REQUIRES: apply_mu, mu. */
 lsm_rc lsm_snapshot_alloc(lsm_db *db, lsm_snapshot **snap);
 void lsm_snapshot_fill(lsm_snapshot *snap);
-/* The current state as this process knows it. */
+/* The current state as this process knows it; kept. */
 lsm_rc lsm_snapshot_known(lsm_db *db, lsm_snapshot **snap);
+lsm_snapshot *lsm_snapshot_keep(lsm_snapshot *snap);
+void lsm_snapshot_drop(lsm_snapshot *snap); /* accepts NULL; lsm_db_purge() should follow */
 /* Looks a key up in the tree of its keyspace; *done: the answer is final. */
 lsm_rc lsm_tree_get(lsm_db *db, const lsm_tree *t, lsm_slice key, lsm_buf *value, bool *done);
 /* Looks an internal key up in views and files. */
@@ -327,7 +340,7 @@ lsm_rc lsm_host_enter(lsm_db *db, const uint8_t *id);
 /* Tells all processes, before the first transaction with a host can commit. */
 void lsm_host_announce(lsm_db *db);
 /* A transaction with the host gets into the state; before: the snapshot from
-** before it, taken over, or NULL. lsm_hosts_sweep() must follow, without locks.
+** before it, kept and taken over, or NULL. lsm_hosts_sweep() must follow, without locks.
 ** REQUIRES: entered; apply_mu, or the state not installed yet. */
 void lsm_host_note(lsm_db *db, const uint8_t *id, uint64_t txid, lsm_snapshot *before);
 /* BEFORE is from before what was just noted. */

@@ -93,7 +93,7 @@ void lsm_hosts_before(lsm_db *db, lsm_snapshot *before) {
   for (lsm_host *h = db->version == before->version ? db->hosts : NULL; h != NULL; h = h->next) {
     int i = 0;
     while (i < h->n && h->last[i].txid <= before->txid) i++;
-    if (i < h->n && h->last[i].before == NULL) h->last[i].before = lsm_snapshot_ref(before);
+    if (i < h->n && h->last[i].before == NULL) h->last[i].before = lsm_snapshot_keep(before);
   }
   lsm_mutex_unlock(&db->mu);
 }
@@ -115,12 +115,14 @@ static lsm_snapshot *take_one(lsm_db *db, bool all) {
 
 void lsm_hosts_sweep(lsm_db *db) {
   lsm_snapshot *s;
-  while ((s = take_one(db, false)) != NULL) lsm_snapshot_release(s);
+  while ((s = take_one(db, false)) != NULL) lsm_snapshot_drop(s);
+  lsm_db_purge(db);
 }
 
 void lsm_hosts_forget(lsm_db *db) {
   lsm_snapshot *s;
-  while ((s = take_one(db, true)) != NULL) lsm_snapshot_release(s);
+  while ((s = take_one(db, true)) != NULL) lsm_snapshot_drop(s);
+  lsm_db_purge(db);
 }
 
 void lsm_hosts_free(lsm_db *db) {
@@ -138,8 +140,16 @@ static lsm_rc stale(const lsm_db *db) {
                   db->dir);
 }
 
+/* A kept snapshot, if its tables are there: those that other processes have left out
+** since may be gone. Ours are not while anybody has a version with them. */
+static bool take_kept(lsm_db *db, lsm_snapshot *kept, lsm_snapshot **before) {
+  if (kept == NULL || kept->version->gen < db->foreign_edit) return false;
+  *before = lsm_snapshot_ref(kept);
+  return true;
+}
+
 /* What a host that is at TXID may see: *before, or the present state if that is
-** NULL. REQUIRES: apply_mu, mu. */
+** NULL. REQUIRES: lsm_reading_begin(); apply_mu, mu. */
 static lsm_rc choose(lsm_db *db, const uint8_t *id, uint64_t txid, lsm_snapshot **before) {
   const lsm_host *h = find_host(db, id);
   uint64_t committed = atomic_load(&db->committed);
@@ -148,9 +158,7 @@ static lsm_rc choose(lsm_db *db, const uint8_t *id, uint64_t txid, lsm_snapshot 
   while (h != NULL && i < h->n && h->last[i].txid <= txid) i++;
   if (h != NULL && i < h->n && h->last[i].txid <= committed) {
     bool first = i > 0 || txid >= h->lost;
-    if (!first || h->last[i].before == NULL) return stale(db);
-    *before = lsm_snapshot_ref(h->last[i].before);
-    return LSM_OK;
+    return first && take_kept(db, h->last[i].before, before) ? LSM_OK : stale(db);
   }
   if (h != NULL && i == 0 && txid < h->lost) return stale(db);
   bool seen = txid >= db->unseen || (h != NULL && h->checked >= db->unseen);
@@ -191,9 +199,14 @@ lsm_rc lsm_snapshot_acquire_at(lsm_db *db, const uint8_t *host, uint64_t txid, i
   lsm_snapshot *now = NULL, *before = NULL;
   *snap = NULL;
   lsm_rc rc = wait_for(db, txid, busy_ms, intr);
-  if (rc == LSM_OK) rc = lsm_catch_up(db);
   if (rc == LSM_OK) rc = lsm_snapshot_alloc(db, &now);
   if (rc != LSM_OK) return rc;
+  lsm_reading_begin(db);
+  rc = lsm_catch_up(db);
+  if (rc != LSM_OK) {
+    lsm_snapshot_release(now);
+    return rc;
+  }
   lsm_mutex_lock(&db->apply_mu);
   lsm_mutex_lock(&db->mu);
   rc = choose(db, host, txid, &before);

@@ -26,11 +26,15 @@ typedef struct page {
   _Atomic uint64_t since;
   _Atomic uint64_t wanted;
   _Atomic uint64_t hosts;
-  _Atomic uint64_t min[LSM_SHARE_SLOTS];
+  struct {
+    _Atomic uint64_t min;
+    uint64_t unused[6]; /* each process writes its own all the time: in other cache lines */
+  } slot[LSM_SHARE_SLOTS];
 } page;
 
-#define MAGIC UINT64_C(0x324d48534d534c) /* "LSMSHM2" */
+#define MAGIC UINT64_C(0x334d48534d534c) /* "LSMSHM3" */
 #define PAGE_SIZE 4096u
+_Static_assert(sizeof(page) <= PAGE_SIZE, "SHM is one page");
 
 struct lsm_share {
   lsm_env *env;
@@ -185,15 +189,15 @@ void lsm_share_raise_number(lsm_share *sh, uint64_t next) {
   while (n < next && !atomic_compare_exchange_weak(&sh->p->next_file, &n, next)) {}
 }
 
-void lsm_share_set_min(lsm_share *sh, uint64_t pos) { atomic_store(&sh->p->min[sh->slot], pos); }
+void lsm_share_set_min(lsm_share *sh, uint64_t pos) { atomic_store(&sh->p->slot[sh->slot].min, pos); }
 
 bool lsm_share_all_past(lsm_share *sh, uint64_t pos) {
   for (int i = 0; i < LSM_SHARE_SLOTS; i++) {
-    uint64_t min = atomic_load(&sh->p->min[i]);
+    uint64_t min = atomic_load(&sh->p->slot[i].min);
     if (min == 0 || min >= pos) continue;
     if (i == sh->slot) return false;
     if (lock_byte(sh, (uint64_t)(FIRST_SLOT + i), LSM_LOCK_EXCLUSIVE) != LSM_OK) return false;
-    atomic_store(&sh->p->min[i], 0); /* its process is dead */
+    atomic_store(&sh->p->slot[i].min, 0); /* its process is dead */
     (void)lock_byte(sh, (uint64_t)(FIRST_SLOT + i), LSM_UNLOCK);
   }
   return true;

@@ -25,7 +25,8 @@
 **                         though its COMMIT could not be logged; 0: none
 **   owed       WRITER     what is not durable yet, see lsm_owed()
 **   hosts      any        transactions with a host have been prepared
-**   min[i]     slot i     oldest manifest position that process i still reads
+**   min[i]     slot i     oldest manifest position that process i still reads;
+**                         LSM_SHARE_NONE: none
 **   turn, since, wanted   who had WRITER last, since when; when somebody last
 **                         wanted it in vain: so that nobody starves
 **
@@ -92,10 +93,17 @@ uint64_t lsm_share_new_number(lsm_share *sh);
 uint64_t lsm_share_next_number(const lsm_share *sh); /* without taking it */
 void lsm_share_raise_number(lsm_share *sh, uint64_t next);
 
-/* What this process reads; 0 is nothing (not attached), 1 anything. */
+/* What this process reads; 0: it is not attached, 1: anything.
+**
+** Who begins to read sets it, and then loads the manifest's word: if that is what he
+** has, no table of his version can have gone, nor will go before he says so. For who
+** removes stores that word first, and asks lsm_share_all_past() afterwards. Stores
+** and loads are in one order for all (memory_order_seq_cst): so either the remover
+** sees the reader's min, or the reader sees the remover's edit. */
+#define LSM_SHARE_NONE UINT64_MAX
 void lsm_share_set_min(lsm_share *sh, uint64_t pos);
 /* Has every live process, this one too, gone past POS? Slots of dead ones are
-** freed on the way. */
+** freed on the way. REQUIRES: the manifest's word is POS or more. */
 bool lsm_share_all_past(lsm_share *sh, uint64_t pos);
 
 #endif

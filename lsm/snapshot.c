@@ -54,6 +54,7 @@ static lsm_rc make_of_txn(lsm_db *db, const lsm_snapshot *base, lsm_memtable *ov
   lsm_rc rc = lsm_snapshot_alloc(db, snap);
   if (rc != LSM_OK) return rc;
   lsm_snapshot *s = *snap;
+  lsm_reading_begin(db); /* as the holder of base does already */
   if (runs != NULL || (overlay != NULL && !lsm_memtable_is_empty(overlay))) {
     add_layer(s, view_of(overlay), runs);
     s->noverlays = 1;
@@ -70,10 +71,14 @@ lsm_rc lsm_snapshot_make(lsm_db *db, const lsm_snapshot *base, lsm_memtable *ove
                          lsm_version *runs, lsm_snapshot **snap) {
   *snap = NULL;
   if (base != NULL) return make_of_txn(db, base, overlay, runs, snap);
+  lsm_reading_begin(db);
   lsm_rc rc = lsm_catch_up(db);
-  if (rc != LSM_OK) return rc;
-  lsm_settle_dead(db);
-  return lsm_snapshot_known(db, snap);
+  if (rc == LSM_OK) {
+    lsm_settle_dead(db);
+    rc = lsm_snapshot_known(db, snap);
+  }
+  if (rc != LSM_OK) lsm_reading_end(db);
+  return rc;
 }
 
 lsm_rc lsm_snapshot_acquire(lsm_db *db, lsm_snapshot **snap) {
@@ -84,12 +89,17 @@ uint64_t lsm_snapshot_txid(const lsm_snapshot *s) { return s->txid; }
 
 uint64_t lsm_committed_txid(const lsm_db *db) { return atomic_load(&db->committed); }
 
-lsm_snapshot *lsm_snapshot_ref(lsm_snapshot *s) {
+lsm_snapshot *lsm_snapshot_keep(lsm_snapshot *s) {
   atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed);
   return s;
 }
 
-void lsm_snapshot_release(lsm_snapshot *s) {
+lsm_snapshot *lsm_snapshot_ref(lsm_snapshot *s) {
+  lsm_reading_begin(s->db);
+  return lsm_snapshot_keep(s);
+}
+
+void lsm_snapshot_drop(lsm_snapshot *s) {
   if (s == NULL || atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) != 1) return;
   lsm_db *db = s->db;
   for (int i = 0; i < s->nviews; i++) {
@@ -99,6 +109,13 @@ void lsm_snapshot_release(lsm_snapshot *s) {
   if (s->version != NULL) lsm_version_unref(s->version);
   lsm_free(s);
   atomic_fetch_sub_explicit(&db->counters.snapshots, 1, memory_order_relaxed);
+}
+
+void lsm_snapshot_release(lsm_snapshot *s) {
+  if (s == NULL) return;
+  lsm_db *db = s->db;
+  lsm_snapshot_drop(s);
+  lsm_reading_end(db);
   lsm_db_purge(db);
 }
 

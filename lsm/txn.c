@@ -595,6 +595,7 @@ static void publish(lsm_txn *t, lsm_snapshot *before) {
   atomic_store(&db->committed, t->txid);
   if (t->has_host) lsm_host_note(db, t->host, t->txid, before);
   lsm_mutex_unlock(&db->apply_mu);
+  if (before != NULL) lsm_reading_end(db); /* it is only kept from now on */
   if (t->has_host) lsm_hosts_sweep(db);
   LSM_COUNT(db, user_bytes, t->user_bytes);
   LSM_COUNT(db, commits, 1);

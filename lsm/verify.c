@@ -149,8 +149,10 @@ lsm_rc lsm_verify(lsm_db *db, const lsm_interrupt *intr,
                   void (*report)(void *arg, const char *text), void *arg, uint64_t *findings) {
   check c = {db, intr, report, arg, 0};
   lsm_version *parts[LSM_DB_PARTS];
+  lsm_reading_begin(db);
+  lsm_rc rc = lsm_catch_up(db);
   lsm_db_parts(db, parts);
-  lsm_rc rc = check_manifest(&c);
+  if (rc == LSM_OK) rc = check_manifest(&c);
   if (rc == LSM_OK) rc = lsm_log_acquire(db, intr);
   if (rc == LSM_OK) {
     rc = check_log(&c);
@@ -160,6 +162,7 @@ lsm_rc lsm_verify(lsm_db *db, const lsm_interrupt *intr,
     if (rc == LSM_OK) rc = check_tables(&c, parts[i]);
     lsm_version_unref(parts[i]);
   }
+  lsm_reading_end(db);
   lsm_db_purge(db);
   *findings = c.findings;
   return rc;
