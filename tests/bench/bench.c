@@ -1,7 +1,8 @@
 /* bench.c: runs the workloads on all rivals in turn, compares what they read, and
-** reports: tables here, figures in bench.csv, a picture in bench.svg.
+** reports: tables here and in bench.txt, figures in bench.csv, a picture in bench.svg.
 **
-** Usage: bench [smoke]. From the environment: N rows (2,000,000); ONLY='scan ycsb'
+** Usage: bench [smoke]; smoke: few rows, no figures shown, only whether all is right. From the
+*environment: N rows (2,000,000); ONLY='scan ycsb'
 ** and RIVALS='lsm btree' pick those whose names begin so (unless one is quite
 ** that name); BIG=1 adds ten times N rows, where the b-trees stop after BIG_LIMIT
 ** seconds (300); BENCH_DIR for files and results (build/bench).
@@ -12,8 +13,10 @@
 #define _GNU_SOURCE
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <zlib.h>
 
 #include "report.h"
+#include "rows.h"
 
 const rival_info rival_list[RIVALS] = {
     [R_LSM] = {"lsm", "sql_bench", "lsm", "#1f6f8b"},
@@ -36,6 +39,8 @@ typedef struct show {
   worker workers[RIVALS];
   bool chosen[WORKLOADS];
   char dir[600];
+  FILE *text; /* bench.txt */
+  bool smoke;
   int checks, failed;
 } show;
 
@@ -163,9 +168,8 @@ static void compare(show *sh, workload what) {
     bool cut = what == W_BIG && r != NULL && r->ops != sh->rep.rows * 10;
     if (r == NULL || i == R_NULL || cut) continue;
     if (first == NULL) first = r;
-    bool indexed_rows = r->rows == first->rows && r->sum == first->sum;
     sh->checks++;
-    if (indexed_rows) continue;
+    if (r->rows == first->rows && r->sum == first->sum) continue;
     sh->failed++;
     printf("%s: %s read %.0f rows with the sum %016llx; expected are %.0f and %016llx\n",
            workload_list[what].name, rival_list[i].label, (double)r->rows,
@@ -175,7 +179,8 @@ static void compare(show *sh, workload what) {
 
 static void run_workload(show *sh, workload what) {
   static result r;
-  for (int round = 0; round < workload_list[what].rounds; round++) {
+  int rounds = sh->smoke ? 1 : workload_list[what].rounds;
+  for (int round = 0; round < rounds; round++) {
     for (int i = 0; i < RIVALS; i++) {
       /* Nobody is always the first. */
       int rival = (i + round) % RIVALS;
@@ -184,62 +189,128 @@ static void run_workload(show *sh, workload what) {
     }
   }
   compare(sh, what);
-  report_workload(&sh->rep, what);
+  report_workload(sh->text, &sh->rep, what);
+  if (!sh->smoke) report_workload(stdout, &sh->rep, what);
   fflush(stdout);
 }
 
-static void finish(show *sh, const char *base, bool smoke) {
-  char csv[700], svg[700];
-  for (int i = 0; i < RIVALS; i++) end_worker(sh, i);
-  remove_dir(sh->dir);
-  report_asked(&sh->rep);
-  snprintf(csv, sizeof csv, "%s/bench.csv", base);
-  snprintf(svg, sizeof svg, "%s/bench.svg", base);
-  sh->checks += 2;
-  if (!report_csv(&sh->rep, csv)) printf("cannot write %s\n", csv), sh->failed++;
-  if (!report_svg(&sh->rep, svg)) printf("cannot write %s\n", svg), sh->failed++;
-  printf("\n%s and %s have all figures.\n", csv, svg);
-  if (smoke && sh->failed > 0) {
-    printf("%d checks, %d failed\n", sh->checks, sh->failed);
-  } else if (smoke) {
-    printf("%d checks\n", sh->checks);
-  } else if (sh->failed > 0) {
-    printf("FAILED: %d of %d comparisons of what was read\n", sh->failed, sh->checks);
-  } else {
-    printf("All rivals read the same rows (%d comparisons).\n", sh->checks);
-  }
+/*---------------------------------------------------------------- checks */
+
+static void check(show *sh, bool good, const char *what) {
+  sh->checks++;
+  if (good) return;
+  sh->failed++;
+  printf("%s\n", what);
 }
 
-static void choose(show *sh, bool smoke) {
+/* Are the values what they are said to be, and the percentiles? */
+static void check_tools(show *sh) {
+  enum { ROWS = 1000 };
+  static uint8_t values[ROWS * VALUE_SIZE], packed[ROWS * VALUE_SIZE * 2];
+  static hist h;
+  uLongf size = sizeof packed;
+  for (uint64_t i = 0; i < ROWS; i++) {
+    row r;
+    make_row(i, 1, false, &r);
+    memcpy(values + i * VALUE_SIZE, r.value, VALUE_SIZE);
+  }
+  int rc = compress2(packed, &size, values, sizeof values, 6);
+  double part = (double)size / sizeof values;
+  check(sh, rc == Z_OK && part > 0.5 && part < 0.56, "values do not compress to a half");
+  for (uint64_t ns = 1; ns <= 100000; ns++) hist_add(&h, ns * 10);
+  check(sh, hist_us(&h, 0.5) > 485 && hist_us(&h, 0.5) < 520, "the median is wrong");
+  check(sh, hist_us(&h, 0.999) > 985 && hist_us(&h, 0.999) <= 1000, "p99.9 is wrong");
+  check(sh, hist_us(&h, 1) == 1000 && h.count == 100000, "the maximum is wrong");
+}
+
+/* How often `what` is in a file. */
+static int occurrences(const char *path, const char *what) {
+  char line[4096];
+  int n = 0;
+  FILE *f = fopen(path, "r");
+  if (f == NULL) return -1;
+  while (fgets(line, sizeof line, f) != NULL) {
+    for (char *p = line; (p = strstr(p, what)) != NULL; p += strlen(what)) n++;
+  }
+  fclose(f);
+  return n;
+}
+
+static void write_files(show *sh, const char *base) {
+  char csv[700], svg[700];
+  int results = 0;
+  snprintf(csv, sizeof csv, "%s/bench.csv", base);
+  snprintf(svg, sizeof svg, "%s/bench.svg", base);
+  for (int w = 0; w < WORKLOADS; w++) {
+    for (int i = 0; i < RIVALS; i++) results += sh->rep.all[w][i] != NULL;
+  }
+  check(sh, report_csv(&sh->rep, csv) && occurrences(csv, "\n") == results + 1,
+        "bench.csv is not whole");
+  check(sh,
+        report_svg(&sh->rep, svg) && occurrences(svg, "</svg>") == 1 &&
+            occurrences(svg, "<text") == occurrences(svg, "</text>") &&
+            occurrences(svg, "<rect") > results,
+        "bench.svg is not whole");
+}
+
+static void finish(show *sh, const char *base) {
+  for (int i = 0; i < RIVALS; i++) end_worker(sh, i);
+  remove_dir(sh->dir);
+  report_asked(sh->text, &sh->rep);
+  if (!sh->smoke) report_asked(stdout, &sh->rep);
+  write_files(sh, base);
+  check(sh, fclose(sh->text) == 0, "bench.txt is not whole");
+  printf("\nbench.txt, bench.csv and bench.svg are in %s.\n", base);
+  if (sh->failed > 0) printf("FAILED: what rivals read differs, or they ended early\n");
+  printf("%d checks", sh->checks);
+  if (sh->failed > 0) printf(", %d failed", sh->failed);
+  printf("\n");
+}
+
+static void choose(show *sh) {
   const char *only = getenv("ONLY"), *rivals = getenv("RIVALS"), *big = getenv("BIG");
   for (int i = 0; i < WORKLOADS; i++) {
     sh->chosen[i] = wanted(only, workload_list[i].name, workload_name, WORKLOADS);
   }
-  if (big == NULL || strcmp(big, "1") != 0) sh->chosen[W_BIG] = smoke;
+  if (big == NULL || strcmp(big, "1") != 0) sh->chosen[W_BIG] = sh->smoke;
   for (int i = 0; i < RIVALS; i++) {
     sh->rep.used[i] = wanted(rivals, rival_list[i].name, rival_name, RIVALS);
   }
 }
 
+static void open_files(show *sh, const char *base) {
+  char path[700];
+  mkdir(base, 0777);
+  snprintf(sh->dir, sizeof sh->dir, "%s/data.XXXXXX", base);
+  if (mkdtemp(sh->dir) == NULL) die("cannot make %s", sh->dir);
+  snprintf(path, sizeof path, "%s/bench.txt", base);
+  sh->text = fopen(path, "w");
+  if (sh->text == NULL) die("cannot write %s", path);
+}
+
+static void introduce(FILE *f, uint64_t rows) {
+  fprintf(f,
+          "SQLite %s; %.0f rows of a %d-byte key and a %d-byte value, half of which compresses;\n"
+          "transactions of %d; WAL, synchronous=NORMAL; caches %d MB, memtables %d MB.\n"
+          "Per second; latencies in microseconds; MB written are those given to write calls.\n",
+          sqlite3_libversion(), (double)rows, KEY_SIZE, VALUE_SIZE, BATCH, CACHE_MB, MEMTABLE_MB);
+}
+
 int main(int argc, char **argv) {
   static show sh;
-  bool smoke = argc > 1 && strcmp(argv[1], "smoke") == 0;
   const char *n = getenv("N"), *limit = getenv("BIG_LIMIT"), *base = getenv("BENCH_DIR");
   char bin[600];
-  sh.rep.rows = n != NULL && *n != '\0' ? strtoull(n, NULL, 10) : smoke ? 2000 : 2000000;
+  sh.smoke = argc > 1 && strcmp(argv[1], "smoke") == 0;
+  sh.rep.rows = n != NULL && *n != '\0' ? strtoull(n, NULL, 10) : sh.smoke ? 2000 : 2000000;
   if (sh.rep.rows < 100) die("N is too small");
   if (base == NULL) base = "build/bench";
   snprintf(bin, sizeof bin, "%s", argv[0]);
   *strrchr(bin, '/') = '\0';
-  mkdir(base, 0777);
-  snprintf(sh.dir, sizeof sh.dir, "%s/data.XXXXXX", base);
-  if (mkdtemp(sh.dir) == NULL) die("cannot make %s", sh.dir);
-  choose(&sh, smoke);
-  printf("SQLite %s; %.0f rows of a %d-byte key and a %d-byte value, half of which compresses;\n"
-         "transactions of %d; WAL, synchronous=NORMAL; caches %d MB, memtables %d MB.\n"
-         "Per second; latencies in microseconds.\n",
-         sqlite3_libversion(), (double)sh.rep.rows, KEY_SIZE, VALUE_SIZE, BATCH, CACHE_MB,
-         MEMTABLE_MB);
+  open_files(&sh, base);
+  choose(&sh);
+  check_tools(&sh);
+  introduce(sh.text, sh.rep.rows);
+  if (!sh.smoke) introduce(stdout, sh.rep.rows);
   for (int i = 0; i < RIVALS; i++) {
     if (sh.rep.used[i]) start_worker(&sh, i, bin);
   }
@@ -247,6 +318,6 @@ int main(int argc, char **argv) {
     sh.rep.limit = i != W_BIG ? 0 : limit != NULL ? strtod(limit, NULL) : 300;
     if (sh.chosen[i]) run_workload(&sh, (workload)i);
   }
-  finish(&sh, base, smoke);
+  finish(&sh, base);
   return sh.failed > 0;
 }

@@ -71,7 +71,7 @@ typedef struct workload_info {
 } workload_info;
 
 static MAYBE_UNUSED const workload_info workload_list[WORKLOADS] = {
-    [W_FILLSEQ] = {"fillseq", "rows", "transaction", "INSERT, rising keys", false, 1},
+    [W_FILLSEQ] = {"fillseq", "rows", "transaction", "INSERT, rising keys", false, 2},
     [W_FILLREPLACE] = {"fillreplace", "rows", "transaction",
                        "INSERT OR REPLACE, random keys, empty table", false, 1},
     [W_FILLRANDOM] = {"fillrandom", "rows", "transaction", "INSERT, random keys, empty table", true,
@@ -133,7 +133,8 @@ typedef struct hist {
 
 UTIL void hist_add(hist *h, uint64_t ns) {
   unsigned shift = ns < HIST_SUB ? 0 : 63u - (unsigned)__builtin_clzll(ns) - 5u;
-  uint64_t index = ns < HIST_SUB ? ns : (uint64_t)(shift + 1) * HIST_SUB + ((ns >> shift) - HIST_SUB);
+  uint64_t index =
+      ns < HIST_SUB ? ns : (uint64_t)(shift + 1) * HIST_SUB + ((ns >> shift) - HIST_SUB);
   h->bucket[index]++;
   h->count++;
   if (ns > h->max) h->max = ns;

@@ -1,6 +1,6 @@
 /* kv_foreign.h: a rival with an interface of LevelDB's kind, of which RocksDB's is
 ** another. Who includes it defines API(x), the library's prefix before x; HANDLE,
-** its type of an open database; and configure(), find() and settle_library().
+** its type of an open database; and configure() and the others declared below.
 */
 #ifndef TESTS_KV_FOREIGN_H
 #define TESTS_KV_FOREIGN_H
@@ -22,6 +22,7 @@ static void unconfigure(store *s);
 static bool find(store *s, const uint8_t *key, check *c);
 static void to_last_not_above(API(iterator_t) * it, const uint8_t *key);
 static void settle_library(store *s);
+static bool library_busy(store *s);
 
 static void no_error(char *error) {
   if (error != NULL) die("%s", error);
@@ -149,12 +150,13 @@ static void db_compact(store *s) {
   API(compact_range)(s->db, NULL, 0, NULL, 0);
 }
 
-#define FOREIGN_RIVAL(NAME)                                                                    \
-  {                                                                                            \
-    .name = NAME, .open = db_open, .second = db_second, .close = db_close,                     \
-    .set_full = db_set_full, .begin = db_begin, .commit = db_commit, .insert = db_put,         \
-    .put = db_put, .update = db_put, .erase = db_erase, .get = db_get, .seek = db_seek,        \
-    .scan = db_scan, .count = db_count, .flush = settle_library, .compact = db_compact         \
+#define FOREIGN_RIVAL(NAME)                                                             \
+  {                                                                                     \
+    .name = NAME, .open = db_open, .second = db_second, .close = db_close,              \
+    .set_full = db_set_full, .begin = db_begin, .commit = db_commit, .insert = db_put,  \
+    .put = db_put, .update = db_put, .erase = db_erase, .get = db_get, .seek = db_seek, \
+    .scan = db_scan, .count = db_count, .flush = settle_library, .busy = library_busy,  \
+    .compact = db_compact                                                               \
   }
 
 #endif

@@ -54,6 +54,11 @@ static void settle_library(store *s) {
   (void)s;
 }
 
+static bool library_busy(store *s) {
+  (void)s;
+  return false;
+}
+
 const rival kv_leveldb = FOREIGN_RIVAL("leveldb");
 #else
 const rival kv_leveldb = {.name = "leveldb"};

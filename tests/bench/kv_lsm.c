@@ -148,8 +148,21 @@ static void db_compact(store *s) {
 }
 
 const rival kv_lsm = {
-    .name = "lsm.h", .open = db_open, .second = db_second, .close = db_close,
-    .set_full = db_set_full, .begin = db_begin, .commit = db_commit, .insert = db_put,
-    .put = db_put, .update = db_put, .erase = db_erase, .get = db_get, .seek = db_seek,
-    .scan = db_scan, .count = db_count, .flush = db_flush, .compact = db_compact,
+    .name = "lsm.h",
+    .open = db_open,
+    .second = db_second,
+    .close = db_close,
+    .set_full = db_set_full,
+    .begin = db_begin,
+    .commit = db_commit,
+    .insert = db_put,
+    .put = db_put,
+    .update = db_put,
+    .erase = db_erase,
+    .get = db_get,
+    .seek = db_seek,
+    .scan = db_scan,
+    .count = db_count,
+    .flush = db_flush,
+    .compact = db_compact,
 };

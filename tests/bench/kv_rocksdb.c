@@ -52,6 +52,17 @@ static void settle_library(store *s) {
   rocksdb_flushoptions_destroy(options);
 }
 
+static bool library_busy(store *s) {
+  static const char *const properties[] = {
+      "rocksdb.compaction-pending", "rocksdb.num-running-compactions",
+      "rocksdb.mem-table-flush-pending", "rocksdb.num-running-flushes"};
+  for (int i = 0; i < 4; i++) {
+    uint64_t n = 0;
+    if (rocksdb_property_int(s->db, properties[i], &n) == 0 && n > 0) return true;
+  }
+  return false;
+}
+
 const rival kv_rocksdb = FOREIGN_RIVAL("rocksdb");
 #else
 const rival kv_rocksdb = {.name = "rocksdb"};

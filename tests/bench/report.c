@@ -4,51 +4,53 @@
 
 static const double quantiles[] = {0.5, 0.99, 0.999};
 
-static void print_rate(double rate) {
+static void print_rate(FILE *f, double rate) {
   if (rate >= 1e5) {
-    printf("%9.0fk", rate / 1e3);
+    fprintf(f, "%9.0fk", rate / 1e3);
   } else {
-    printf("%10.0f", rate);
+    fprintf(f, "%10.0f", rate);
   }
 }
 
-void report_workload(const report *rep, workload what) {
+void report_workload(FILE *f, const report *rep, workload what) {
   const workload_info *info = &workload_list[what];
   const result *btree = rep->all[what][R_BTREE];
-  printf("\n%s: %s\n", info->name, info->what);
-  printf("  %-16s%10s%9s %8s%8s%8s%9s %7s%7s%8s%8s%6s\n", "", info->unit, "/btree", "p50", "p99",
-         "p99.9", "max", "cpu us", "MB wr", "MB disk", "MB mem", "idle");
+  fprintf(f, "\n%s: %s\n", info->name, info->what);
+  fprintf(f, "  %-16s%10s%9s %8s%8s%8s%9s %7s%7s%8s%8s%6s\n", "", info->unit, "/btree", "p50",
+          "p99", "p99.9", "max", "cpu us", "MB wr", "MB disk", "MB mem", "idle");
   for (int i = 0; i < RIVALS; i++) {
     const result *r = rep->all[what][i];
     if (r == NULL) continue;
-    printf("  %-16s", rival_list[i].label);
-    print_rate(rate_of(r));
+    fprintf(f, "  %-16s", rival_list[i].label);
+    print_rate(f, rate_of(r));
     if (rate_of(btree) > 0) {
-      printf("%8.2fx", rate_of(r) / rate_of(btree));
+      fprintf(f, "%8.2fx", rate_of(r) / rate_of(btree));
     } else {
-      printf("%9s", "");
+      fprintf(f, "%9s", "");
     }
-    for (int q = 0; q < 3; q++) printf(q == 0 ? " %8.1f" : "%8.1f", hist_us(&r->latency, quantiles[q]));
-    printf("%9.1f %7.2f", (double)r->latency.max / 1e3, r->cpu * 1e6 / (double)r->ops);
-    printf("%7.0f%8.1f%8.0f%6.1f", r->written / 1e6, r->disk / 1e6, r->peak_mb - r->base_mb,
-           r->settle);
-    if (r->beside > 0) printf("  %.0f rows/s written beside", r->beside);
-    if (r->compactions > 0) printf("  %d compactions", r->compactions);
+    for (int q = 0; q < 3; q++)
+      fprintf(f, q == 0 ? " %8.1f" : "%8.1f", hist_us(&r->latency, quantiles[q]));
+    fprintf(f, "%9.1f %7.2f", (double)r->latency.max / 1e3, r->cpu * 1e6 / (double)r->ops);
+    fprintf(f, "%7.0f%8.1f%8.0f%6.1f", r->written / 1e6, r->disk / 1e6, r->peak_mb - r->base_mb,
+            r->settle);
+    if (r->beside > 0) fprintf(f, "  %.0f rows/s written beside", r->beside);
+    if (r->compactions > 0) fprintf(f, "  %d compactions", r->compactions);
     if (what == W_BIG) {
-      printf("  first tenth %.0fk/s, last %.0fk/s", r->tenth[0] / 1e3, r->tenth[9] / 1e3);
-      if (r->ops < rep->rows * 10) printf("; stopped at %.1f M rows", (double)r->ops / 1e6);
+      fprintf(f, "  first tenth %.0fk/s, last %.0fk/s", r->tenth[0] / 1e3, r->tenth[9] / 1e3);
+      if (r->ops < rep->rows * 10) fprintf(f, "; stopped at %.1f M rows", (double)r->ops / 1e6);
     }
-    printf("\n");
+    fprintf(f, "\n");
   }
 }
 
 bool report_csv(const report *rep, const char *path) {
   FILE *f = fopen(path, "w");
   if (f == NULL) return false;
-  fprintf(f, "workload,rival,rows_in_table,ops,seconds,per_second,cpu_seconds,settle_seconds,"
-             "latency_of,p50_us,p99_us,p999_us,max_us,written_bytes,device_bytes,disk_bytes,"
-             "memory_mb,beside_per_second,rows_read,checksum,"
-             "tenth1,tenth2,tenth3,tenth4,tenth5,tenth6,tenth7,tenth8,tenth9,tenth10\n");
+  fprintf(f,
+          "workload,rival,rows_in_table,ops,seconds,per_second,cpu_seconds,settle_seconds,"
+          "latency_of,p50_us,p99_us,p999_us,max_us,written_bytes,device_bytes,disk_bytes,"
+          "memory_mb,beside_per_second,rows_read,checksum,"
+          "tenth1,tenth2,tenth3,tenth4,tenth5,tenth6,tenth7,tenth8,tenth9,tenth10\n");
   for (int w = 0; w < WORKLOADS; w++) {
     for (int i = 0; i < RIVALS; i++) {
       const result *r = rep->all[w][i];
@@ -152,15 +154,24 @@ static double measured(const report *rep, const asked *a, int ours) {
   if (a->figure == MEMORY) return most_memory(rep, ours) > 0 ? most_memory(rep, ours) : -1;
   if (r == NULL) return -1;
   switch (a->figure) {
-    case FASTER: return ratio(rate_of(r), rate_of(other));
-    case SLOWER: return ratio(rate_of(other), rate_of(r));
-    case WRITTEN: return other == NULL ? -1 : ratio(r->written, other->written);
-    case DISK: return other == NULL ? -1 : ratio(r->disk, other->disk);
-    case P999: return hist_us(&r->latency, 0.999) / 1e3;
-    case MAXIMUM: return (double)r->latency.max / 1e6;
-    case BIG_TO_FILL: return ratio(rate_of(r), rate_of(rep->all[W_FILLREPLACE][ours]));
-    case BIG_TO_BTREE: return ratio(rate_of(r), last_rate(other));
-    case MEMORY: break;
+    case FASTER:
+      return ratio(rate_of(r), rate_of(other));
+    case SLOWER:
+      return ratio(rate_of(other), rate_of(r));
+    case WRITTEN:
+      return other == NULL ? -1 : ratio(r->written, other->written);
+    case DISK:
+      return other == NULL ? -1 : ratio(r->disk, other->disk);
+    case P999:
+      return hist_us(&r->latency, 0.999) / 1e3;
+    case MAXIMUM:
+      return (double)r->latency.max / 1e6;
+    case BIG_TO_FILL:
+      return ratio(rate_of(r), rate_of(rep->all[W_FILLREPLACE][ours]));
+    case BIG_TO_BTREE:
+      return ratio(rate_of(r), last_rate(other));
+    case MEMORY:
+      break;
   }
   return -1;
 }
@@ -170,34 +181,34 @@ static bool holds(const asked *a, double value) {
   return more ? value >= a->bound : value <= a->bound;
 }
 
-static void print_column(const asked *a, double value) {
+static void print_column(FILE *f, const asked *a, double value) {
   bool times = a->figure != P999 && a->figure != MAXIMUM && a->figure != MEMORY;
   const char *unit = times ? " x" : a->figure == MEMORY ? " MB" : " ms";
   if (value < 0) {
-    printf(" | %10s | %-5s", "-", "-");
+    fprintf(f, " | %10s | %-5s", "-", "-");
   } else {
-    printf(value < 0.1 ? " | %7.4f%-3s | %-5s" : " | %7.2f%-3s | %-5s", value, unit,
-           holds(a, value) ? "yes" : "NO");
+    fprintf(f, value < 0.1 ? " | %7.4f%-3s | %-5s" : " | %7.2f%-3s | %-5s", value, unit,
+            holds(a, value) ? "yes" : "NO");
   }
 }
 
-void report_asked(const report *rep) {
+void report_asked(FILE *f, const report *rep) {
   int held[2] = {0, 0}, seen[2] = {0, 0};
-  printf("\n| %-48s | %-10s | %10s | %-5s | %10s | %-5s |\n", "workload", "asked", "leveled",
-         "holds", "tiered", "holds");
-  printf("|%.50s|%.12s|%.12s|%.7s|%.12s|%.7s|\n",
-         "--------------------------------------------------", "------------", "------------",
-         "-------", "------------", "-------");
+  fprintf(f, "\n| %-48s | %-10s | %10s | %-5s | %10s | %-5s |\n", "workload", "asked", "leveled",
+          "holds", "tiered", "holds");
+  fprintf(f, "|%.50s|%.12s|%.12s|%.7s|%.12s|%.7s|\n",
+          "--------------------------------------------------", "------------", "------------",
+          "-------", "------------", "-------");
   for (size_t i = 0; i < sizeof asked_list / sizeof asked_list[0]; i++) {
     const asked *a = &asked_list[i];
-    printf("| %-48s | %-10s", a->text, a->asked);
+    fprintf(f, "| %-48s | %-10s", a->text, a->asked);
     for (int ours = 0; ours < 2; ours++) {
       double value = measured(rep, a, ours == 0 ? R_LSM : R_TIERED);
-      print_column(a, value);
+      print_column(f, a, value);
       seen[ours] += value >= 0;
       held[ours] += value >= 0 && holds(a, value);
     }
-    printf(" |\n");
+    fprintf(f, " |\n");
   }
-  printf("Held: %d of %d leveled, %d of %d tiered.\n", held[0], seen[0], held[1], seen[1]);
+  fprintf(f, "Held: %d of %d leveled, %d of %d tiered.\n", held[0], seen[0], held[1], seen[1]);
 }

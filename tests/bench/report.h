@@ -27,8 +27,8 @@ UTIL double rate_of(const result *r) {
   return r != NULL && r->seconds > 0 ? (double)r->ops / r->seconds : 0;
 }
 
-void report_workload(const report *rep, workload what); /* a few lines, when it is done */
-void report_asked(const report *rep);                   /* the table of what is asked */
+void report_workload(FILE *f, const report *rep, workload what); /* a few lines, when it is done */
+void report_asked(FILE *f, const report *rep);                   /* the table of what is asked */
 bool report_csv(const report *rep, const char *path);
 bool report_svg(const report *rep, const char *path);
 

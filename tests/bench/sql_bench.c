@@ -7,8 +7,21 @@
 #include "null_vtab.h"
 #include "worker.h"
 
-enum { S_INSERT, S_PUT, S_UPDATE, S_ERASE, S_GET, S_UP, S_DOWN, S_SCAN, S_SCAN_REV, S_BEGIN,
-       S_COMMIT, S_COUNT, STATEMENTS };
+enum {
+  S_INSERT,
+  S_PUT,
+  S_UPDATE,
+  S_ERASE,
+  S_GET,
+  S_UP,
+  S_DOWN,
+  S_SCAN,
+  S_SCAN_REV,
+  S_BEGIN,
+  S_COMMIT,
+  S_COUNT,
+  STATEMENTS
+};
 
 static const char *const statements[STATEMENTS] = {
     [S_INSERT] = "INSERT INTO t VALUES(?, ?)",
@@ -54,10 +67,10 @@ static void definition(const rival *rv, const open_options *opt, char *sql, size
     snprintf(sql, size,
              "CREATE VIRTUAL TABLE t USING lsm(key BLOB PRIMARY KEY, value BLOB%s%s, "
              "cache_size=%zu, memtable_size=%zu%s%s%s)",
-             columns, opt->indexes ? ", INDEX ia(a), INDEX ib(b)" : "",
-             opt->cache, (size_t)MEMTABLE_MB << 20,
-             strcmp(rv->name, "tiered") == 0 ? ", compaction=tiered" : "",
-             more != NULL ? ", " : "", more != NULL ? more : "");
+             columns, opt->indexes ? ", INDEX ia(a), INDEX ib(b)" : "", opt->cache,
+             (size_t)MEMTABLE_MB << 20,
+             strcmp(rv->name, "tiered") == 0 ? ", compaction=tiered" : "", more != NULL ? ", " : "",
+             more != NULL ? more : "");
   } else {
     snprintf(sql, size, "CREATE TABLE t(key BLOB PRIMARY KEY, value BLOB%s)%s", columns,
              strcmp(rv->name, "btree") == 0 ? " WITHOUT ROWID" : "");
@@ -240,14 +253,14 @@ static void sql_compact(store *s) {
   run(s->db, is_lsm(s->rival) ? "SELECT lsm_compact('t')" : "PRAGMA wal_checkpoint(PASSIVE)");
 }
 
-#define SQL_RIVAL(NAME, BLACKHOLE, INDEXES, BOUNDED)                                             \
-  {                                                                                              \
-    .name = NAME, .blackhole = BLACKHOLE, .indexes = INDEXES, .bounded = BOUNDED,                \
-    .open = sql_open, .second = sql_second, .close = sql_close, .set_full = sql_set_full,        \
-    .begin = sql_begin, .commit = sql_commit, .insert = sql_insert, .put = sql_put,              \
-    .update = sql_update, .erase = sql_erase, .get = sql_get, .seek = sql_seek,                  \
-    .scan = sql_scan, .count = sql_count, .by_index = sql_by_index, .flush = sql_flush,          \
-    .busy = sql_busy, .compact = sql_compact                                                     \
+#define SQL_RIVAL(NAME, BLACKHOLE, INDEXES, BOUNDED)                                              \
+  {                                                                                               \
+    .name = NAME, .blackhole = BLACKHOLE, .indexes = INDEXES, .bounded = BOUNDED,                 \
+    .open = sql_open, .second = sql_second, .close = sql_close, .set_full = sql_set_full,         \
+    .begin = sql_begin, .commit = sql_commit, .insert = sql_insert, .put = sql_put,               \
+    .update = sql_update, .erase = sql_erase, .get = sql_get, .seek = sql_seek, .scan = sql_scan, \
+    .count = sql_count, .by_index = sql_by_index, .flush = sql_flush, .busy = sql_busy,           \
+    .compact = sql_compact                                                                        \
   }
 
 static const rival rivals[] = {

@@ -23,7 +23,7 @@ typedef struct worker {
   const rival *rival;
   const char *dir; /* for all files of this rival */
   char main_dir[600];
-  store *main; /* the table that fillrandom made; NULL: not made yet */
+  store *main;   /* the table that fillrandom made; NULL: not made yet */
   uint64_t rows; /* of it, when it is made */
   uint64_t ids;  /* ids below this have been inserted */
   uint64_t version;
@@ -99,7 +99,8 @@ static void drop_files(const char *path) {
 static void reset_peak(void) {
   int fd = open("/proc/self/clear_refs", O_WRONLY | O_CLOEXEC);
   if (fd < 0) return;
-  if (write(fd, "5", 1) != 1) fprintf(stderr, "the peak of memory is that of all workloads so far\n");
+  if (write(fd, "5", 1) != 1)
+    fprintf(stderr, "the peak of memory is that of all workloads so far\n");
   close(fd);
 }
 
@@ -131,23 +132,6 @@ static double settle(worker *w, store *s, const char *dir) {
 
 /*------------------------------------------------------------------ rows */
 
-static void make_row(uint64_t id, uint64_t version, bool rising, row *r) {
-  r->id = id;
-  make_key(id, r->key);
-  if (rising) {
-    for (int i = 0; i < 8; i++) r->key[i] = (uint8_t)(id >> (56 - 8 * i));
-  }
-  uint64_t x = mix(id * 31 + version);
-  for (int i = 0; i < 48; i += 8) {
-    memcpy(r->value + i, &x, 8);
-    x = mix(x);
-  }
-  memcpy(r->value + 48, &x, 2);
-  memset(r->value + 50, 'a' + (int)(id % 26), VALUE_SIZE - 50);
-  r->a = (int64_t)(mix(id ^ 0xa5a5) & 0xffffffff);
-  r->b = (int64_t)(mix(id ^ 0x5a5a5a) & 0xffffffff);
-}
-
 /* Which row comes n-th: 0, 1, 2, ... have random keys already; or picked at random. */
 typedef struct sequence {
   bool random; /* below `rows` */
@@ -159,7 +143,8 @@ typedef struct sequence {
 static uint64_t sequence_id(const sequence *q, uint64_t n) {
   if (!q->random) return q->first + n;
   if (!q->once) return mix(n + q->seed) % q->rows;
-  /* A permutation of 0 .. rows-1: a few rounds of Feistel over the next square, walked until inside. */
+  /* A permutation of 0 .. rows-1: a few rounds of Feistel over the next square, walked until
+   * inside. */
   unsigned half = 1;
   while ((UINT64_C(1) << (2 * half)) < q->rows) half++;
   uint64_t mask = (UINT64_C(1) << half) - 1, x = n;
@@ -185,10 +170,18 @@ typedef struct writes {
 
 static void apply(const rival *rv, store *s, change what, const row *r) {
   switch (what) {
-    case INSERT: rv->insert(s, r); break;
-    case PUT: rv->put(s, r); break;
-    case UPDATE: rv->update(s, r); break;
-    case ERASE: rv->erase(s, r); break;
+    case INSERT:
+      rv->insert(s, r);
+      break;
+    case PUT:
+      rv->put(s, r);
+      break;
+    case UPDATE:
+      rv->update(s, r);
+      break;
+    case ERASE:
+      rv->erase(s, r);
+      break;
   }
 }
 
@@ -551,12 +544,23 @@ static void changes(worker *w, workload what, result *out) {
 static void fills(worker *w, const request *q, result *out) {
   writes plan = {.change = INSERT, .ops = q->rows, .limit = w->rival->bounded ? q->limit : 0};
   switch (q->workload) {
-    case W_FILLSEQ: plan.from.rising = true; break;
-    case W_FILLREPLACE: plan.change = PUT; break;
-    case W_MEMTABLE: plan.change = PUT, plan.ops = least(q->rows, 200000); break;
-    case W_INDEX2: plan.ops = q->rows / 2; break;
-    case W_BIG: plan.change = PUT, plan.ops = q->rows * 10; break;
-    default: break;
+    case W_FILLSEQ:
+      plan.from.rising = true;
+      break;
+    case W_FILLREPLACE:
+      plan.change = PUT;
+      break;
+    case W_MEMTABLE:
+      plan.change = PUT, plan.ops = least(q->rows, 200000);
+      break;
+    case W_INDEX2:
+      plan.ops = q->rows / 2;
+      break;
+    case W_BIG:
+      plan.change = PUT, plan.ops = q->rows * 10;
+      break;
+    default:
+      break;
   }
   fill_apart(w, &plan, q->workload == W_INDEX2, out);
 }
@@ -565,26 +569,49 @@ static void measure_main(worker *w, const request *q, result *out) {
   uint64_t seed = 1 + (uint64_t)q->round * 1000003, ops = least(w->rows, 200000);
   reads plan = {.ops = ops, .seed = seed};
   switch (q->workload) {
-    case W_READRANDOM: break;
-    case W_READMISSING: plan.missing = true; break;
-    case W_SEEK10: plan.limit = 10; break;
-    case W_SEEK10_REV: plan.limit = 10, plan.backward = true; break;
-    case W_SEEK100: plan.limit = 100; break;
-    case W_SEEK100_REV: plan.limit = 100, plan.backward = true; break;
+    case W_READRANDOM:
+      break;
+    case W_READMISSING:
+      plan.missing = true;
+      break;
+    case W_SEEK10:
+      plan.limit = 10;
+      break;
+    case W_SEEK10_REV:
+      plan.limit = 10, plan.backward = true;
+      break;
+    case W_SEEK100:
+      plan.limit = 100;
+      break;
+    case W_SEEK100_REV:
+      plan.limit = 100, plan.backward = true;
+      break;
     case W_SCAN:
     case W_SCAN_REV:
-    case W_COUNT: scan_main(w, (workload)q->workload, out); return;
+    case W_COUNT:
+      scan_main(w, (workload)q->workload, out);
+      return;
     case W_READCACHED:
     case W_READ10X:
-    case W_READCOLD: reads_with_cache(w, (workload)q->workload, q->round, out); return;
-    case W_READ_WRITING: with_helper(w, write_beside, &plan, NULL, out); return;
+    case W_READCOLD:
+      reads_with_cache(w, (workload)q->workload, q->round, out);
+      return;
+    case W_READ_WRITING:
+      with_helper(w, write_beside, &plan, NULL, out);
+      return;
     case W_ONE_NORMAL:
-    case W_ONE_FULL: one_row(w, q->workload == W_ONE_FULL, out); return;
+    case W_ONE_FULL:
+      one_row(w, q->workload == W_ONE_FULL, out);
+      return;
     case W_OVERWRITE:
     case W_UPDATE:
     case W_COMMIT_COMPACT:
-    case W_DELETE: changes(w, (workload)q->workload, out); return;
-    default: ycsb(w, (workload)q->workload, out); return;
+    case W_DELETE:
+      changes(w, (workload)q->workload, out);
+      return;
+    default:
+      ycsb(w, (workload)q->workload, out);
+      return;
   }
   if (plan.limit > 0) plan.ops = least(w->rows, plan.limit > 10 ? 10000 : 50000);
   read_main(w, &plan, false, out);

@@ -7,13 +7,7 @@
 #define TESTS_WORKER_H
 
 #include "bench.h"
-
-typedef struct row {
-  uint64_t id;
-  uint8_t key[KEY_SIZE];
-  uint8_t value[VALUE_SIZE];
-  int64_t a, b; /* indexed columns, of tables that have them */
-} row;
+#include "rows.h"
 
 /* What reading came to: the order counts, too. */
 typedef struct check {
@@ -65,9 +59,9 @@ typedef struct rival {
   void (*scan)(store *s, bool backward, check *c);
   uint64_t (*count)(store *s);
   void (*by_index)(store *s, check *c); /* what is found through a and through b */
-  void (*flush)(store *s);   /* memory to files; a b-tree's log into its file */
-  bool (*busy)(store *s);    /* background work is due */
-  void (*compact)(store *s); /* all of it, now */
+  void (*flush)(store *s);              /* memory to files; a b-tree's log into its file */
+  bool (*busy)(store *s);               /* background work is due */
+  void (*compact)(store *s);            /* all of it, now */
 } rival;
 
 /* Serves requests on descriptor 0 until the end; the name of the rival and the
