@@ -81,6 +81,18 @@ lsm_rc lsm_compact_pick(lsm_db *db, const lsm_stuck *stuck, bool *found, lsm_pla
   return rc;
 }
 
+lsm_rc lsm_compact_pick_rest(lsm_db *db, const lsm_stuck *stuck, bool *found, lsm_plan *plan) {
+  lsm_version *v = lsm_db_version(db);
+  lsm_rc rc = LSM_OK;
+  *found = false;
+  for (size_t t = 0; rc == LSM_OK && !*found && t < v->count; t++) {
+    if (lsm_is_stuck(stuck, v->trees[t]->keyspace)) continue;
+    rc = lsm_picker_rest(v->trees[t], &db->picker, found, plan);
+  }
+  lsm_version_unref(v);
+  return rc;
+}
+
 /*---------------------------------------------------------------- execute */
 
 typedef struct job {
@@ -95,6 +107,7 @@ typedef struct job {
   lsm_gc *gc;
   lsm_iter *merge;
   lsm_output *out;
+  int level0_runs; /* among the inputs */
   lsm_edit edit;
 } job;
 
@@ -120,6 +133,7 @@ static lsm_rc open_sources(job *j) {
     rc = lsm_run_iter(j->db->tables, p->inputs + i, n, false, &j->sources[s].iter);
     if (rc != LSM_OK) break;
     j->nsources++;
+    j->level0_runs += p->inputs[i]->level == 0;
     rc = lsm_run_ranges_new(j->db->tables, p->inputs + i, n, &j->run_ranges[s],
                             &j->sources[s].ranges);
     i += n;
@@ -146,17 +160,23 @@ static lsm_rc collect_ranges(job *j) {
   return rc;
 }
 
+/* Looks around: must we stop? And is there time to compress? That is most of the
+** work, and a writer who has to wait for it waits long; what is left uncompressed
+** is packed when it is quiet (picker.h). */
 static bool must_stop(job *j) {
   if (lsm_interrupted(j->intr)) return true;
   lsm_mutex_lock(&j->db->mu);
   bool closing = j->db->closing;
+  int waiting = j->db->l0_pressure - j->level0_runs;
   lsm_mutex_unlock(&j->db->mu);
+  lsm_output_pack(j->out, j->plan->pack || waiting < LSM_L0_HURRY);
   return closing;
 }
 
 static lsm_rc copy_entries(job *j) {
   lsm_iter *it = j->merge;
   lsm_rc rc = it->ops->first(it);
+  (void)must_stop(j); /* for the first file */
   for (uint64_t n = 1; rc == LSM_OK && it->valid; n++) {
     if (it->kind == LSM_KIND_PUT || lsm_gc_keep_tombstone(j->gc, it->key)) {
       rc = lsm_output_add(j->out, (lsm_kind)it->kind, it->key, it->value);
@@ -193,16 +213,11 @@ static lsm_rc execute(job *j) {
 
 /*--------------------------------------------------------------- complete */
 
-/* A file that goes down a level as it is. */
+/* A file that goes down a level as it is, without being looked at. */
 static lsm_rc move_file(job *j) {
   const lsm_filemeta *f = j->plan->inputs[0];
   lsm_filemeta *moved = NULL;
-  lsm_sst *sst = NULL;
-  lsm_rc rc = lsm_table_cache_get(j->db->tables, f, &sst);
-  if (rc != LSM_OK) return rc;
-  rc = lsm_filemeta_new(f->number, f->keyspace, j->plan->output_level, j->plan->output_run,
-                        lsm_sst_get_props(sst), &moved);
-  lsm_table_cache_unpin(j->db->tables, sst);
+  lsm_rc rc = lsm_filemeta_place(f, j->plan->output_level, j->plan->output_run, &moved);
   if (rc == LSM_OK) rc = lsm_edit_add_file(&j->edit, moved);
   lsm_filemeta_unref(moved);
   return rc;

@@ -695,6 +695,8 @@ static void derive_sizes(lsm_db *db) {
   db->picker.multiplier = 10;
   db->picker.size_ratio = 2.0;
   db->picker.max_runs = 16;
+  db->picker.rest_bytes = m / 64;
+  db->picker.rest_job = m / 2;
   db->target_file_size = m / 4;
   if (db->target_file_size < (256u << 10)) db->target_file_size = 256u << 10;
   if (db->target_file_size > (16u << 20)) db->target_file_size = 16u << 20;

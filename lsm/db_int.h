@@ -49,6 +49,8 @@
 /* Level-0 runs at which commits are slowed, and at which they stop. */
 #define LSM_L0_SLOW 8
 #define LSM_L0_STOP 20
+/* Those that wait beside a compaction at which it stops compressing. */
+#define LSM_L0_HURRY 3
 
 /* Counters; each is added to where it happens. All atomic. */
 typedef struct lsm_counters {
@@ -112,6 +114,8 @@ struct lsm_db {
   bool compact_held; /* a compaction runs, in whatever thread */
   bool compact_checked; /* nothing is due in this version, or is being looked for; */
   lsm_stuck stuck;      /* but for these */
+  bool rest_left;       /* and some files could be packed, when it is quiet */
+  int rest_asked;       /* who waits until nothing is left to do */
   int imm_wal_pins; /* a writer syncs imm_wal: the flusher must not close it */
   lsm_version *version;
   int l0_pressure; /* of version: see lsm_l0_pressure() */
@@ -363,6 +367,8 @@ lsm_rc lsm_writer_look(lsm_db *db);
 typedef struct lsm_output lsm_output;
 lsm_rc lsm_output_new(lsm_db *db, const lsm_keyspace_options *opt, uint32_t keyspace, int level,
                       uint64_t run, _Atomic uint64_t *bytes, lsm_output **o);
+/* May files that are begun from now on be compressed? At first they may. */
+void lsm_output_pack(lsm_output *o, bool pack);
 /* All of the run's range tombstones, before the first point; borrowed. */
 void lsm_output_set_ranges(lsm_output *o, const lsm_rangeset *ranges);
 lsm_rc lsm_output_add(lsm_output *o, lsm_kind kind, lsm_slice key, lsm_slice value);
@@ -414,6 +420,8 @@ lsm_rc lsm_compact_acquire(lsm_db *db, const lsm_interrupt *intr);
 void lsm_compact_release(lsm_db *db);
 /* The most urgent plan over all keyspaces but those passed over. */
 lsm_rc lsm_compact_pick(lsm_db *db, const lsm_stuck *stuck, bool *found, lsm_plan *plan);
+/* What can be done of them while nothing is due. */
+lsm_rc lsm_compact_pick_rest(lsm_db *db, const lsm_stuck *stuck, bool *found, lsm_plan *plan);
 /* Carries it out. REQUIRES: the slot. */
 lsm_rc lsm_compact_run(lsm_db *db, const lsm_plan *plan, const lsm_interrupt *intr);
 

@@ -22,6 +22,8 @@ enum {
 };
 
 #define FLAG_LARGEST_OPEN 1u
+#define FLAG_PACKED 2u
+#define FLAGS (FLAG_LARGEST_OPEN | FLAG_PACKED)
 
 void lsm_edit_fini(lsm_edit *e) {
   for (size_t i = 0; i < e->nadded; i++) lsm_filemeta_unref(e->added[i].file);
@@ -151,7 +153,7 @@ static void put_file(encoder *w, const lsm_filemeta *f) {
   put(w, f->tombstones);
   put(w, f->ranges);
   put(w, f->raw_bytes);
-  put_u8(w, f->largest_open ? FLAG_LARGEST_OPEN : 0);
+  put_u8(w, (f->largest_open ? FLAG_LARGEST_OPEN : 0) | (f->packed ? FLAG_PACKED : 0));
   put_slice(w, f->smallest);
   put_slice(w, f->largest);
 }
@@ -289,8 +291,9 @@ static lsm_rc get_file(decoder *d, lsm_edit *e) {
   if (level > 0 && run != 0) fault(d, "edit: run number below level 0");
   if (number == 0) fault(d, "edit: file number zero");
   if (props.tombstones > props.entries) fault(d, "edit: more tombstones than entries");
-  if ((flags & ~FLAG_LARGEST_OPEN) != 0) fault(d, "edit: unknown flag of a file");
+  if ((flags & ~FLAGS) != 0) fault(d, "edit: unknown flag of a file");
   props.largest_open = (flags & FLAG_LARGEST_OPEN) != 0;
+  props.packed = (flags & FLAG_PACKED) != 0;
   check_bounds(d, keyspace, smallest, largest, props.largest_open);
   if (d->fault != NULL) return LSM_OK;
 

@@ -57,7 +57,8 @@ static bool nothing_below(const walk *j, const lsm_tree *t) {
   return j->below == NULL || lsm_version_tree(j->below, t->keyspace) == NULL;
 }
 
-/* What is flushed is soon merged: compressing it would be wasted work. */
+/* What is flushed is soon merged: compressing it would be wasted work. If it is not,
+** it is packed when there is time (picker.h). */
 void lsm_flush_options(const lsm_version *v, uint32_t keyspace, lsm_keyspace_options *opt) {
   const lsm_tree *t = lsm_version_tree(v, keyspace);
   if (t != NULL) {

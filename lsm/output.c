@@ -10,6 +10,7 @@
 struct lsm_output {
   lsm_db *db;
   lsm_keyspace_options opt;
+  bool pack; /* the next file may be compressed */
   uint32_t keyspace;
   int level;
   uint64_t run;
@@ -29,6 +30,7 @@ lsm_rc lsm_output_new(lsm_db *db, const lsm_keyspace_options *opt, uint32_t keys
   if (o == NULL) return lsm_nomem();
   o->db = db;
   o->opt = *opt;
+  o->pack = true;
   o->keyspace = keyspace;
   o->level = level;
   o->run = run;
@@ -37,13 +39,15 @@ lsm_rc lsm_output_new(lsm_db *db, const lsm_keyspace_options *opt, uint32_t keys
   return LSM_OK;
 }
 
+void lsm_output_pack(lsm_output *o, bool pack) { o->pack = pack; }
+
 void lsm_output_set_ranges(lsm_output *o, const lsm_rangeset *ranges) { o->ranges = ranges; }
 
 static lsm_rc open_file(lsm_output *o) {
   lsm_sst_options so = {0};
   so.block_size = o->opt.block_size;
   so.bloom_bits = o->opt.bloom_bits;
-  so.compression = o->opt.compression;
+  so.compression = o->pack ? o->opt.compression : LSM_COMPRESS_NONE;
   so.keyspace = o->keyspace;
   so.store_id = o->db->store_id;
   so.file_number = o->number = lsm_db_new_number(o->db);

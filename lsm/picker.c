@@ -13,8 +13,9 @@
 **        and what makes picking end:
 **        (4) a plan lowers the number of runs in level 0, or moves bytes to a
 **            deeper level, or rewrites in place a file below which nothing
-**            lies, which leaves it without tombstones. The last level has no
-**            size to exceed. */
+**            lies, which leaves it without tombstones, or (rest) files that
+**            are not packed, which makes them so. The last level has no size
+**            to exceed. */
 #include "picker.h"
 
 #define LAST_LEVEL (LSM_MAX_LEVELS - 1)
@@ -408,6 +409,93 @@ static lsm_rc pick_tiered(const lsm_tree *t, const lsm_picker_options *opt, lsm_
   return LSM_OK;
 }
 
+/*------------------------------------------------------------------ rest */
+
+static bool must_pack(const lsm_tree *t, const lsm_filemeta *f) {
+  return t->opt.compression != LSM_COMPRESS_NONE && !f->packed;
+}
+
+static uint64_t bytes_to_pack(const lsm_tree *t) {
+  uint64_t sum = 0;
+  for (int l = 0; l < LSM_MAX_LEVELS; l++) {
+    for (size_t i = 0; i < t->levels[l].count; i++) {
+      if (must_pack(t, t->levels[l].files[i])) sum += t->levels[l].files[i]->size;
+    }
+  }
+  return sum;
+}
+
+/* The last, in level 0 of the oldest run, that is not packed; count: none. */
+static size_t find_unpacked(const lsm_tree *t, int n) {
+  const lsm_level *level = &t->levels[n];
+  for (size_t i = level->count; i-- > 0;) {
+    if (must_pack(t, level->files[i])) return i;
+  }
+  return level->count;
+}
+
+/* The file at i and those in front of it that are its run's, not packed either,
+** and no more than fit one job. */
+static lsm_rc plan_in_place(const lsm_tree *t, const lsm_picker_options *opt, int n, size_t i,
+                            lsm_plan *plan) {
+  const lsm_level *level = &t->levels[n];
+  lsm_rc rc = plan_begin(t, n, n, plan);
+  if (rc != LSM_OK) return rc;
+  uint64_t run = level->files[i]->run, bytes = level->files[i]->size;
+  size_t first = i, end = i + 1;
+  while (first > 0 && level->files[first - 1]->run == run && must_pack(t, level->files[first - 1]) &&
+         bytes + level->files[first - 1]->size <= opt->rest_job) {
+    bytes += level->files[--first]->size;
+  }
+  add_inputs(plan, level, first, end);
+  if (n == 0) {
+    plan->output_run = run;
+    while (end < level->count && level->files[end]->run == run) end++;
+    hull h = hull_of(plan);
+    add_below(plan, &h, level, end);
+  }
+  add_levels_below(plan, t);
+  return LSM_OK;
+}
+
+/* Level 0 has something to pack: down with it, if that costs little more. */
+static lsm_rc rest_level0(const lsm_tree *t, const lsm_picker_options *opt, size_t i,
+                          lsm_plan *plan) {
+  if (t->opt.compaction == LSM_TIERED) return plan_in_place(t, opt, 0, i, plan);
+  lsm_rc rc = plan_level0(t, opt, plan);
+  if (rc != LSM_OK) return rc;
+  if (plan->move) { /* what is packed already may just move */
+    plan->move = plan->inputs[0]->packed;
+    return LSM_OK;
+  }
+  uint64_t upper = 0, lower = 0;
+  for (size_t k = 0; k < plan->ninputs; k++) {
+    *(plan->inputs[k]->level == 0 ? &upper : &lower) += plan->inputs[k]->size;
+  }
+  if (lower <= upper) return LSM_OK;
+  lsm_plan_fini(plan);
+  return plan_in_place(t, opt, 0, i, plan);
+}
+
+lsm_rc lsm_picker_rest(const lsm_tree *t, const lsm_picker_options *opt, bool *found,
+                       lsm_plan *plan) {
+  memset(plan, 0, sizeof *plan);
+  *found = false;
+  uint64_t bytes = bytes_to_pack(t);
+  if (bytes == 0 || bytes < opt->rest_bytes) return LSM_OK;
+  int n = 0;
+  size_t i = find_unpacked(t, n);
+  while (i == t->levels[n].count) i = find_unpacked(t, ++n);
+  lsm_rc rc = n == 0 ? rest_level0(t, opt, i, plan) : plan_in_place(t, opt, n, i, plan);
+  plan->pack = true;
+  if (rc != LSM_OK) {
+    lsm_plan_fini(plan);
+  } else {
+    *found = true;
+  }
+  return rc;
+}
+
 /*------------------------------------------------------------- interface */
 
 void lsm_picker_scores(const lsm_tree *t, const lsm_picker_options *opt, double *score) {
@@ -434,10 +522,10 @@ lsm_rc lsm_picker_pick(const lsm_tree *t, const lsm_picker_options *opt, bool *f
   return rc;
 }
 
-/* Is the tree one run that holds values only, or nothing at all? */
+/* Is the tree one run that holds values only, packed, or nothing at all? */
 static bool is_compact(const lsm_tree *t) {
   size_t runs = run_count(&t->levels[0]);
-  uint64_t dead = 0;
+  uint64_t dead = bytes_to_pack(t);
   for (int l = 0; l < LSM_MAX_LEVELS; l++) {
     const lsm_level *level = &t->levels[l];
     if (l > 0 && level->count > 0) runs++;
@@ -461,6 +549,7 @@ lsm_rc lsm_picker_full(const lsm_tree *t, bool *found, lsm_plan *plan) {
     lsm_plan_fini(plan);
     return rc;
   }
+  plan->pack = true;
   if (tiered) plan->output_run = t->levels[0].files[0]->run;
   for (int l = 0; l < LSM_MAX_LEVELS; l++) {
     add_inputs(plan, &t->levels[l], 0, t->levels[l].count);

@@ -19,7 +19,13 @@
 ** one. More than max_runs in all: the cheapest adjacent ones are merged. A run
 ** of tombstones, as above, is merged with the next older, or rewritten alone
 ** where nothing older overlaps it. Only neighbours in
-** age are merged. (O'Neil et al. 1996; Lakshman and Malik 2010.) */
+** age are merged. (O'Neil et al. 1996; Lakshman and Malik 2010.)
+**
+** Rest. Files that are not packed (version.h) are for when nothing is due. Of a
+** leveled tree all of level 0 goes down if what it overlaps there is not more than
+** itself, and where it overlaps nothing, file by file; else, and below, a file and
+** its neighbours are written again where they are. A packed file is never looked at
+** again, whatever packing saved, so this comes to an end. */
 #ifndef LSM_PICKER_H
 #define LSM_PICKER_H
 
@@ -31,6 +37,8 @@ typedef struct lsm_picker_options {
   int multiplier;            /* 10 */
   double size_ratio;         /* tiered: 2.0 */
   int max_runs;              /* tiered: 16 */
+  uint64_t rest_bytes;       /* fewer are not worth packing: a 64th of a memtable */
+  uint64_t rest_job;         /* packed in one go: half a memtable */
 } lsm_picker_options;
 
 typedef struct lsm_plan {
@@ -38,6 +46,7 @@ typedef struct lsm_plan {
   int output_level;
   uint64_t output_run;   /* run number of the output; 0 below level 0 */
   bool move;             /* inputs[0] alone moves to output_level */
+  bool pack;             /* compression does not depend on what else waits */
   lsm_filemeta **inputs; /* referenced; newest source first: the level-0 runs,
                             newest first, then the upper level, then the lower */
   size_t ninputs;
@@ -58,9 +67,13 @@ void lsm_picker_scores(const lsm_tree *t, const lsm_picker_options *opt, double 
 lsm_rc lsm_picker_pick(const lsm_tree *t, const lsm_picker_options *opt, bool *found,
                        lsm_plan *plan);
 
+/* What is left to do of a tree of which nothing is due. */
+lsm_rc lsm_picker_rest(const lsm_tree *t, const lsm_picker_options *opt, bool *found,
+                       lsm_plan *plan);
+
 /* All files of a tree into one run (lsm_compact): to the deepest level that
 ** holds files, at least 1; tiered: level 0. found: false for an empty tree,
-** and for a tree that already is one run without tombstones. */
+** and for a tree that already is one run without tombstones, packed. */
 lsm_rc lsm_picker_full(const lsm_tree *t, bool *found, lsm_plan *plan);
 
 #endif

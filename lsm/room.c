@@ -130,6 +130,17 @@ lsm_rc lsm_settle_host(lsm_db *db) {
   return rc;
 }
 
+/* Files that wait to be packed since before this process wrote: now it is awake. */
+static void kick_rest(lsm_db *db) {
+  lsm_plan plan;
+  lsm_stuck none = {0};
+  bool found = false;
+  if (lsm_compact_pick_rest(db, &none, &found, &plan) == LSM_OK && found) {
+    lsm_plan_fini(&plan);
+    (void)lsm_sched_kick(db); /* else with the first flush */
+  }
+}
+
 lsm_rc lsm_log_ensure(lsm_db *db) {
   if (db->wal != NULL) return LSM_OK;
   lsm_wal *wal = NULL;
@@ -162,6 +173,7 @@ lsm_rc lsm_log_ensure(lsm_db *db) {
     return rc;
   }
   db->wal = wal;
+  kick_rest(db);
   return LSM_OK;
 }
 

@@ -11,6 +11,8 @@
 #define RETRY_US 250000u      /* pause after a first failure; doubles */
 #define RETRY_MAX_US 8000000u /* up to this */
 #define IDLE_US 5000000u      /* longest sleep; wakes are by cv */
+#define QUIET_US 250000u      /* how long it has to be quiet, and looks apart */
+#define QUIET_BYTES_PER_US 8u /* what users may write meanwhile */
 
 /* Keeps this thread's last message. REQUIRES: mu. */
 static void note_error(lsm_job_error *e, lsm_rc rc) {
@@ -72,12 +74,47 @@ bool lsm_is_stuck(const lsm_stuck *stuck, uint32_t keyspace) {
   return i < stuck->n;
 }
 
+/* When there is time for what is not due. */
+typedef struct lookout {
+  uint64_t at, bytes; /* of user data committed then */
+  bool quiet;
+  uint64_t rest_at; /* when to look for rest again */
+} lookout;
+
+/* Are there cycles to spare? Whoever waits for the store to be idle says so. */
+static bool is_quiet(lsm_db *db, lookout *l) {
+  lsm_mutex_lock(&db->mu);
+  bool asked = db->rest_asked > 0;
+  lsm_mutex_unlock(&db->mu);
+  if (asked) return true;
+  uint64_t now = db->env->now_us(db->env);
+  uint64_t bytes = atomic_load_explicit(&db->counters.user_bytes, memory_order_relaxed);
+  if (l->at != 0 && now - l->at < QUIET_US) return l->quiet;
+  l->quiet = l->at != 0 && (bytes - l->bytes) / QUIET_BYTES_PER_US < now - l->at;
+  l->at = now;
+  l->bytes = bytes;
+  return l->quiet;
+}
+
+/* What can be done when nothing is due; *later: when it is quiet. */
+static lsm_rc pick_rest(lsm_db *db, lookout *l, const lsm_stuck *stuck, bool *found,
+                        lsm_plan *plan, bool *later) {
+  lsm_rc rc = lsm_compact_pick_rest(db, stuck, found, plan);
+  *later = rc == LSM_OK && *found && !is_quiet(db, l);
+  if (*later) {
+    lsm_plan_fini(plan);
+    *found = false;
+    l->rest_at = db->env->now_us(db->env) + QUIET_US;
+  }
+  return rc;
+}
+
 /* Looks for work and does it. compact_checked is set before the look, so that
 ** an edit that comes meanwhile, and clears it, is not overlooked. *keyspace: whose
 ** work it was, 0 if it came to none. */
-static lsm_rc compact_once(lsm_db *db, uint32_t *keyspace) {
+static lsm_rc compact_once(lsm_db *db, lookout *look, uint32_t *keyspace) {
   lsm_plan plan;
-  bool found = false;
+  bool found = false, later = false;
   *keyspace = 0;
   memset(&plan, 0, sizeof(plan));
   lsm_rc rc = lsm_compact_acquire(db, NULL);
@@ -87,6 +124,10 @@ static lsm_rc compact_once(lsm_db *db, uint32_t *keyspace) {
   lsm_stuck stuck = db->stuck;
   lsm_mutex_unlock(&db->mu);
   rc = lsm_compact_pick(db, &stuck, &found, &plan);
+  if (rc == LSM_OK && !found) rc = pick_rest(db, look, &stuck, &found, &plan, &later);
+  lsm_mutex_lock(&db->mu);
+  db->rest_left = later;
+  lsm_mutex_unlock(&db->mu);
   if (rc == LSM_OK && found) {
     *keyspace = plan.keyspace;
     rc = lsm_compact_run(db, &plan, NULL);
@@ -135,7 +176,7 @@ static void note_compaction(lsm_db *db, retries *c, lsm_rc rc, uint32_t keyspace
 }
 
 /* Whether there may be something to do; else how long to sleep. REQUIRES: mu. */
-static bool is_due(lsm_db *db, retries *c, uint64_t *sleep_us) {
+static bool is_due(lsm_db *db, retries *c, const lookout *look, uint64_t *sleep_us) {
   uint64_t now = db->env->now_us(db->env);
   bool failed = c->blocked || db->stuck.n > 0;
   bool again = failed && (now >= c->until || db->compact_asked);
@@ -146,24 +187,27 @@ static bool is_due(lsm_db *db, retries *c, uint64_t *sleep_us) {
     db->compact_checked = false;
   }
   *sleep_us = failed && now < c->until ? c->until - now : IDLE_US;
-  return !c->blocked && !db->compact_checked;
+  bool rest = db->rest_left && (db->rest_asked > 0 || now >= look->rest_at);
+  if (db->rest_left && !rest && look->rest_at - now < *sleep_us) *sleep_us = look->rest_at - now;
+  return !c->blocked && (!db->compact_checked || rest);
 }
 
 static void compactor_main(void *arg) {
   lsm_db *db = arg;
   retries c = {0};
+  lookout look = {0};
   uint64_t sleep_us;
   uint32_t keyspace;
   lsm_mutex_lock(&db->mu);
   while (!db->closing) {
-    if (!is_due(db, &c, &sleep_us)) {
+    if (!is_due(db, &c, &look, &sleep_us)) {
       lsm_cond_wait_us(&db->cv, &db->mu, sleep_us);
       continue;
     }
     uint64_t n = ++db->compact_begun;
     db->compact_asked = false;
     lsm_mutex_unlock(&db->mu);
-    lsm_rc rc = compact_once(db, &keyspace);
+    lsm_rc rc = compact_once(db, &look, &keyspace);
     lsm_mutex_lock(&db->mu);
     note_compaction(db, &c, rc, keyspace);
     db->compact_ended = n;
@@ -239,8 +283,9 @@ lsm_rc lsm_compact_failed(lsm_db *db, uint64_t from) {
 
 /* Nothing is due and nobody is at it, not even removing files. REQUIRES: mu. */
 static bool is_idle(const lsm_db *db) {
-  return db->compact_checked && db->stuck.n == 0 && !db->compact_held && db->imm == NULL &&
-         db->flush_begun == db->flush_ended && db->compact_begun == db->compact_ended;
+  return db->compact_checked && db->stuck.n == 0 && !db->rest_left && !db->compact_held &&
+         db->imm == NULL && db->flush_begun == db->flush_ended &&
+         db->compact_begun == db->compact_ended;
 }
 
 lsm_rc lsm_wait_idle(lsm_db *db, const lsm_interrupt *intr) {
@@ -249,6 +294,8 @@ lsm_rc lsm_wait_idle(lsm_db *db, const lsm_interrupt *intr) {
   if (rc == LSM_OK) rc = lsm_sched_kick(db);
   lsm_mutex_lock(&db->mu);
   uint64_t from = db->compact_begun;
+  db->rest_asked++;
+  lsm_cond_broadcast(&db->cv);
   while (rc == LSM_OK && !is_idle(db)) {
     if (db->imm != NULL && db->flush_error.rc != LSM_OK) {
       lsm_mutex_unlock(&db->mu);
@@ -263,6 +310,7 @@ lsm_rc lsm_wait_idle(lsm_db *db, const lsm_interrupt *intr) {
     if (lsm_interrupted(intr)) rc = lsm_fail(LSM_INTERRUPT, "interrupted");
     lsm_mutex_lock(&db->mu);
   }
+  db->rest_asked--;
   lsm_mutex_unlock(&db->mu);
   return rc;
 }

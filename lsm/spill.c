@@ -303,7 +303,7 @@ static lsm_rc renumber(const lsm_level *l0, const uint64_t *numbers, size_t coun
     size_t end = i + lsm_run_length(l0, i);
     for (k--; i < end && rc == LSM_OK; i++) {
       lsm_filemeta *f = NULL;
-      rc = lsm_filemeta_rerun(l0->files[i], numbers[k], &f);
+      rc = lsm_filemeta_place(l0->files[i], 0, numbers[k], &f);
       if (rc == LSM_OK) rc = lsm_edit_add_file(e, f);
       lsm_filemeta_unref(f);
     }

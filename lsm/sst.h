@@ -24,6 +24,8 @@ typedef struct lsm_sst_props {
   lsm_buf smallest;     /* least key or range lower bound */
   lsm_buf largest;      /* greatest key, or range upper bound */
   bool largest_open;    /* largest is an upper bound, not itself in the file */
+  bool packed;          /* compression was tried on every block; of a file being
+                        ** written only: the manifest keeps it */
 } lsm_sst_props;
 void lsm_sst_props_fini(lsm_sst_props *p);
 

@@ -212,7 +212,8 @@ static lsm_rc writer_init(lsm_sst_writer *w, lsm_env *env, const char *path,
   if (w->path == NULL) return lsm_nomem();
   memcpy(w->path, path, n);
   lsm_rc rc = lsm_buf_reserve(&w->out, WRITE_SIZE);
-  if (rc == LSM_OK && opt->compression == LSM_COMPRESS_ZLIB) rc = lsm_compressor_new(&w->zip);
+  w->props.packed = opt->compression == LSM_COMPRESS_ZLIB;
+  if (rc == LSM_OK && w->props.packed) rc = lsm_compressor_new(&w->zip);
   if (rc != LSM_OK) return rc;
   /* A file of this name is left from a crash: numbers are not used twice. */
   return env->open(env, path, LSM_OPEN_WRITE | LSM_OPEN_CREATE | LSM_OPEN_TRUNCATE, &w->file);

@@ -64,6 +64,7 @@ lsm_rc lsm_filemeta_new(uint64_t number, uint32_t keyspace, int level, uint64_t 
   f->smallest = lsm_slice_of(keys, nsmall);
   f->largest = lsm_slice_of(keys + nsmall, nlarge);
   f->largest_open = props->largest_open;
+  f->packed = props->packed;
   *out = f;
   return LSM_OK;
 }
@@ -85,9 +86,9 @@ void lsm_filemeta_unref(lsm_filemeta *f) {
   lsm_free(f);
 }
 
-lsm_rc lsm_filemeta_rerun(const lsm_filemeta *f, uint64_t run, lsm_filemeta **out) {
+lsm_rc lsm_filemeta_place(const lsm_filemeta *f, int level, uint64_t run, lsm_filemeta **out) {
   *out = NULL;
-  assert(f->life != NULL && f->level == 0);
+  assert(f->life != NULL && level >= 0 && level < LSM_MAX_LEVELS);
   size_t nkeys = f->smallest.size + f->largest.size;
   lsm_filemeta *g = lsm_calloc(sizeof *g + nkeys);
   if (g == NULL) return lsm_nomem();
@@ -96,8 +97,9 @@ lsm_rc lsm_filemeta_rerun(const lsm_filemeta *f, uint64_t run, lsm_filemeta **ou
   if (f->largest.size > 0) memcpy(keys + f->smallest.size, f->largest.data, f->largest.size);
   atomic_init(&g->refs, 1);
   g->number = f->number;
-  g->run = run;
+  g->run = level == 0 ? run : 0;
   g->keyspace = f->keyspace;
+  g->level = (uint8_t)level;
   g->size = f->size;
   g->entries = f->entries;
   g->tombstones = f->tombstones;
@@ -106,6 +108,7 @@ lsm_rc lsm_filemeta_rerun(const lsm_filemeta *f, uint64_t run, lsm_filemeta **ou
   g->smallest = lsm_slice_of(keys, f->smallest.size);
   g->largest = lsm_slice_of(keys + f->smallest.size, f->largest.size);
   g->largest_open = f->largest_open;
+  g->packed = f->packed;
   g->life = f->life;
   atomic_fetch_add_explicit(&f->life->refs, 1, memory_order_relaxed);
   *out = g;

@@ -33,6 +33,7 @@ typedef struct lsm_filemeta {
   uint64_t size, entries, tombstones, ranges, raw_bytes; /* see lsm_sst_props */
   lsm_slice smallest, largest;                           /* owned */
   bool largest_open;
+  bool packed; /* compression was tried on it: it is as small as it gets */
   struct lsm_file_life *life; /* version.c's: set when a version adopts it */
 } lsm_filemeta;
 
@@ -42,9 +43,9 @@ lsm_rc lsm_filemeta_new(uint64_t number, uint32_t keyspace, int level, uint64_t 
 lsm_filemeta *lsm_filemeta_ref(lsm_filemeta *f);
 void lsm_filemeta_unref(lsm_filemeta *f); /* accepts NULL; may call on_garbage */
 
-/* Another record of the same file, of level 0, as part of run RUN. Shares its fate.
-** REQUIRES: a version has adopted f. */
-lsm_rc lsm_filemeta_rerun(const lsm_filemeta *f, uint64_t run, lsm_filemeta **out);
+/* Another record of the same file, in another level, or as part of run RUN of level 0.
+** Shares its fate. REQUIRES: a version has adopted f. */
+lsm_rc lsm_filemeta_place(const lsm_filemeta *f, int level, uint64_t run, lsm_filemeta **out);
 
 /* doomed: the file is garbage as soon as nobody holds it, without an edit that
 ** removes it. Else it is like one of a version again. on_garbage is told.

@@ -217,7 +217,7 @@ static const struct {
     {BYTES("\x07\x02\x01\x01\x09\x01\x01\x00\x00\x01\x00\x02\x02z\x02\x02z"), "below level 0"},
     {BYTES("\x07\x02\x01\x00\x00\x01\x01\x00\x00\x01\x00\x02\x02z\x02\x02z"), "number zero"},
     {BYTES("\x07\x02\x01\x00\x09\x01\x01\x02\x00\x01\x00\x02\x02z\x02\x02z"), "tombstones"},
-    {BYTES("\x07\x02\x01\x00\x09\x01\x01\x00\x00\x01\x02\x02\x02z\x02\x02z"), "flag"},
+    {BYTES("\x07\x02\x01\x00\x09\x01\x01\x00\x00\x01\x04\x02\x02z\x02\x02z"), "flag"},
     {BYTES("\x07\x02\x01\x00\x09\x01\x01\x00\x00\x01\x00\x02\x02z\x02\x02y"), "after largest"},
     {BYTES("\x07\x02\x01\x00\x09\x01\x01\x00\x00\x01\x01\x02\x02z\x02\x02z"), "after largest"},
     {BYTES("\x07\x02\x01\x00\x09\x01\x01\x00\x00\x01\x00\x02\x01z\x02\x02z"), "smallest key of"},
@@ -255,6 +255,36 @@ static const struct {
     {0xFF, BYTES("\xF0\x00\x00\x01\x00")},
     {LSM_KEYSPACE_MAX, BYTES("\xF0\xFF\xFF\xFF\xFF")},
 };
+
+/* The flags of a file, in all combinations; no others. */
+START_TEST(test_file_flags) {
+  uint8_t lo[] = {2, 'a'}, hi[] = {2, 'z'};
+  for (unsigned flags = 0; flags < 4; flags++) {
+    lsm_sst_props p = {0};
+    lsm_edit e = {0}, back;
+    lsm_buf out = {0};
+    lsm_filemeta *f;
+    p.largest_open = (flags & 1) != 0;
+    p.packed = (flags & 2) != 0;
+    p.smallest = (lsm_buf){lo, sizeof lo, 0};
+    p.largest = (lsm_buf){hi, sizeof hi, 0};
+    ck_assert_int_eq(lsm_filemeta_new(1, 2, 1, 0, &p, &f), LSM_OK);
+    ck_assert_int_eq(lsm_edit_add_file(&e, f), LSM_OK);
+    ck_assert_int_eq(lsm_edit_encode(&e, &out), LSM_OK);
+    uint8_t *at = out.data + out.size - 7; /* before two slices of two bytes */
+    ck_assert_uint_eq(*at, flags);
+    ck_assert_int_eq(lsm_edit_decode(lsm_buf_slice(&out), "m", 0, &back), LSM_OK);
+    ck_assert_int_eq(back.added[0].file->largest_open, p.largest_open);
+    ck_assert_int_eq(back.added[0].file->packed, p.packed);
+    lsm_edit_fini(&back);
+    *at |= 4;
+    ck_assert_int_eq(lsm_edit_decode(lsm_buf_slice(&out), "m", 0, &back), LSM_CORRUPT);
+    lsm_edit_fini(&e);
+    lsm_filemeta_unref(f);
+    lsm_buf_fini(&out);
+  }
+}
+END_TEST
 
 START_TEST(test_end_of_keyspace) {
   uint8_t lo[LSM_PREFIX_MAX];
@@ -388,6 +418,7 @@ Suite *edit_suite(void) {
   tcase_add_test(tc, test_truncated);
   tcase_add_test(tc, test_flipped);
   tcase_add_loop_test(tc, test_fault, 0, (int)(sizeof faults / sizeof faults[0]));
+  tcase_add_test(tc, test_file_flags);
   tcase_add_loop_test(tc, test_end_of_keyspace, 0, (int)(sizeof ends / sizeof ends[0]));
   tcase_add_test(tc, test_pointer_cleared);
   tcase_add_test(tc, test_many);

@@ -10,10 +10,11 @@ Suite *picker_suite(void);
 
 #define KEYSPACE 1
 
-static lsm_version *version_with(lsm_compaction compaction) {
+static lsm_version *version_with(lsm_compaction compaction, lsm_compression compression) {
   lsm_version *v, *next;
   lsm_edit e;
-  lsm_keyspace_options opt = {.compaction = compaction, .block_size = 4096};
+  lsm_keyspace_options opt = {
+      .compaction = compaction, .compression = compression, .block_size = 4096};
   memset(&e, 0, sizeof e);
   ck_assert_int_eq(lsm_version_new(NULL, NULL, &v), LSM_OK);
   ck_assert_int_eq(lsm_edit_add_keyspace(&e, KEYSPACE, &opt), LSM_OK);
@@ -40,7 +41,7 @@ static lsm_buf borrowed(const void *data, size_t size) {
 
 /*---------------------------------------------------------------- tables */
 
-/* A file: where, its keys ("a-c", open: "a-c)"), size, what it holds. */
+/* A file: where, its keys ("a-c", open: "a-c)"; packed: "a-c*"), size, what it holds. */
 typedef struct spec {
   int level;
   uint64_t run;
@@ -61,6 +62,8 @@ static void add_spec(lsm_edit *e, const spec *s, uint64_t number) {
   lsm_filemeta *f;
   const char *dash = strchr(s->keys, '-');
   size_t len = strlen(dash + 1);
+  p.packed = dash[len] == '*';
+  len -= p.packed;
   p.largest_open = dash[len] == ')';
   p.smallest = borrowed(s->keys, (size_t)(dash - s->keys));
   p.largest = borrowed(dash + 1, len - p.largest_open);
@@ -73,8 +76,8 @@ static void add_spec(lsm_edit *e, const spec *s, uint64_t number) {
   lsm_filemeta_unref(f);
 }
 
-static lsm_version *version_of(const pick_case *c) {
-  lsm_version *v = version_with(c->compaction);
+static lsm_version *version_of(const pick_case *c, lsm_compression compression) {
+  lsm_version *v = version_with(c->compaction, compression);
   lsm_edit e;
   memset(&e, 0, sizeof e);
   for (size_t i = 0; i < 10 && c->files[i].size > 0; i++) add_spec(&e, &c->files[i], i + 1);
@@ -110,7 +113,7 @@ static void show(bool found, const lsm_plan *p, char *out) {
 }
 
 /* Level 1 may hold 6400 bytes, level 2 64000; below 100 a file is small. */
-static const lsm_picker_options options = {4, 6400, 10, 2.0, 5};
+static const lsm_picker_options options = {4, 6400, 10, 2.0, 5, 50, 500};
 
 static const pick_case pick_cases[] = {
     {"empty", LSM_LEVELED, {{0}}, NULL, "none"},
@@ -346,7 +349,7 @@ static const pick_case pick_cases[] = {
 
 START_TEST(test_pick) {
   const pick_case *c = &pick_cases[_i];
-  lsm_version *v = version_of(c);
+  lsm_version *v = version_of(c, LSM_COMPRESS_NONE);
   const lsm_tree *t = lsm_version_tree(v, KEYSPACE);
   lsm_plan plan;
   bool found;
@@ -407,13 +410,111 @@ static const pick_case full_cases[] = {
 
 START_TEST(test_full) {
   const pick_case *c = &full_cases[_i];
-  lsm_version *v = version_of(c);
+  lsm_version *v = version_of(c, LSM_COMPRESS_NONE);
   lsm_plan plan;
   bool found;
   char got[256] = "";
   ck_assert_int_eq(lsm_picker_full(lsm_version_tree(v, KEYSPACE), &found, &plan), LSM_OK);
   show(found, &plan, got);
   ck_assert_msg(strcmp(got, c->want) == 0, "%s: %s, not %s", c->name, got, c->want);
+  lsm_plan_fini(&plan);
+  lsm_version_unref(v);
+}
+END_TEST
+
+/* Nothing is due; what is not packed? */
+static const pick_case rest_cases[] = {
+    {"all packed",
+     LSM_LEVELED,
+     {{0, 2, "a-b*", 200, 9, 0, 0}, {1, 0, "a-b*", 200, 9, 0, 0}},
+     NULL,
+     "none"},
+    {"too little", LSM_LEVELED, {{0, 2, "a-b", 49, 9, 0, 0}}, NULL, "none"},
+    {"a run alone goes down, file by file",
+     LSM_LEVELED,
+     {{0, 2, "a-b", 200, 9, 0, 0}, {0, 2, "c-d", 200, 9, 0, 0}, {2, 0, "c-d*", 900, 9, 0, 0}},
+     NULL,
+     "0>1 in=2 below=3"},
+    {"what is packed just moves",
+     LSM_LEVELED,
+     {{0, 2, "a-b", 200, 9, 0, 0}, {0, 2, "c-d*", 200, 9, 0, 0}},
+     NULL,
+     "0>1 move in=2"},
+    {"little lies below: level 0 goes down",
+     LSM_LEVELED,
+     {{0, 3, "a-d*", 200, 9, 0, 0},
+      {0, 2, "a-b", 100, 9, 0, 0},
+      {0, 2, "c-d", 100, 9, 0, 0},
+      {1, 0, "b-c*", 400, 9, 0, 0},
+      {1, 0, "e-f*", 900, 9, 0, 0}},
+     NULL,
+     "0>1 in=1,2,3,4"},
+    {"much lies below: in place, the oldest first, with its neighbours",
+     LSM_LEVELED,
+     {{0, 3, "a-d", 100, 9, 0, 0},
+      {0, 2, "a-b", 100, 9, 0, 0},
+      {0, 2, "c-d", 100, 9, 0, 0},
+      {0, 2, "e-f*", 100, 9, 0, 0},
+      {0, 1, "b-f*", 100, 9, 0, 0},
+      {1, 0, "b-c*", 501, 9, 0, 0},
+      {2, 0, "e-f*", 900, 9, 0, 0}},
+     NULL,
+     "0>0 run=2 in=2,3 below=5,6"},
+    {"but no more than one job",
+     LSM_LEVELED,
+     {{1, 0, "a-b", 200, 9, 0, 0},
+      {1, 0, "c-d", 200, 9, 0, 0},
+      {1, 0, "e-f", 200, 9, 0, 0},
+      {1, 0, "g-h", 200, 9, 0, 0},
+      {2, 0, "f-h", 200, 9, 0, 0}},
+     NULL,
+     "1>1 in=3,4 below=5"},
+    {"nor over what is packed",
+     LSM_LEVELED,
+     {{3, 0, "a-b", 10, 9, 0, 0}, {3, 0, "c-d*", 200, 9, 0, 0}, {3, 0, "e-f", 200, 9, 0, 0}},
+     NULL,
+     "3>3 in=3"},
+    {"tiered: in its run",
+     LSM_TIERED,
+     {{0, 3, "a-d", 100, 9, 0, 0},
+      {0, 2, "a-b", 100, 9, 0, 0},
+      {0, 2, "c-d", 100, 9, 0, 0},
+      {0, 1, "c-f*", 100, 9, 0, 0}},
+     NULL,
+     "0>0 run=2 in=2,3 below=4"},
+};
+
+START_TEST(test_rest) {
+  const pick_case *c = &rest_cases[_i];
+  for (int none = 0; none < 2; none++) {
+    lsm_version *v = version_of(c, none ? LSM_COMPRESS_NONE : LSM_COMPRESS_ZLIB);
+    const char *want = none ? "none" : c->want;
+    lsm_plan plan;
+    bool found;
+    char got[256] = "";
+    ck_assert_int_eq(lsm_picker_rest(lsm_version_tree(v, KEYSPACE), &options, &found, &plan),
+                     LSM_OK);
+    show(found, &plan, got);
+    ck_assert_msg(strcmp(got, want) == 0, "%s: %s, not %s", c->name, got, want);
+    ck_assert(!found || plan.pack);
+    lsm_plan_fini(&plan);
+    lsm_version_unref(v);
+  }
+}
+END_TEST
+
+/* One run, which is only compact when it is packed. */
+START_TEST(test_full_packs) {
+  const pick_case c = {
+      "", LSM_LEVELED, {{2, 0, "a-b*", 9, 9, 0, 0}, {2, 0, "c-d", 9, 9, 0, 0}}, NULL, "2>2 in=1,2"};
+  lsm_version *v = version_of(&c, LSM_COMPRESS_ZLIB);
+  lsm_plan plan;
+  bool found;
+  char got[256] = "";
+  ck_assert_int_eq(lsm_picker_full(lsm_version_tree(v, KEYSPACE), &found, &plan), LSM_OK);
+  show(found, &plan, got);
+  ck_assert_str_eq(got, c.want);
+  ck_assert(plan.pack);
   lsm_plan_fini(&plan);
   lsm_version_unref(v);
 }
@@ -430,7 +531,7 @@ START_TEST(test_scores) {
                         {6, 0, "a-b", 1u << 31, 9, 0, 0}},
                        NULL,
                        NULL};
-  lsm_version *v = version_of(&c);
+  lsm_version *v = version_of(&c, LSM_COMPRESS_NONE);
   double score[LSM_MAX_LEVELS];
   const double want[LSM_MAX_LEVELS] = {0.5, 0.1, 0.5, 1, 0, 0, 0};
   lsm_picker_scores(lsm_version_tree(v, KEYSPACE), &options, score);
@@ -445,16 +546,17 @@ static bool fail_nth(void *arg) {
 }
 
 START_TEST(test_nomem) {
-  lsm_version *v = version_of(&pick_cases[15]); /* level 1: with a next_key */
+  lsm_version *v = version_of(&pick_cases[15], LSM_COMPRESS_ZLIB); /* level 1: with a next_key */
   const lsm_tree *t = lsm_version_tree(v, KEYSPACE);
-  for (int full = 0; full < 2; full++) {
+  for (int how = 0; how < 3; how++) {
     for (int nth = 1;; nth++) {
       lsm_plan plan;
       bool found = true;
       int n = nth;
       lsm_set_malloc_hook(fail_nth, &n);
-      lsm_rc rc =
-          full ? lsm_picker_full(t, &found, &plan) : lsm_picker_pick(t, &options, &found, &plan);
+      lsm_rc rc = how == 0   ? lsm_picker_pick(t, &options, &found, &plan)
+                  : how == 1 ? lsm_picker_full(t, &found, &plan)
+                             : lsm_picker_rest(t, &options, &found, &plan);
       lsm_set_malloc_hook(NULL, NULL);
       ck_assert_int_eq(found, rc == LSM_OK);
       lsm_plan_fini(&plan);
@@ -476,6 +578,8 @@ Suite *picker_suite(void) {
   tcase_set_timeout(tc, 60);
   tcase_add_loop_test(tc, test_pick, 0, (int)(sizeof pick_cases / sizeof *pick_cases));
   tcase_add_loop_test(tc, test_full, 0, (int)(sizeof full_cases / sizeof *full_cases));
+  tcase_add_loop_test(tc, test_rest, 0, (int)(sizeof rest_cases / sizeof *rest_cases));
+  tcase_add_test(tc, test_full_packs);
   tcase_add_test(tc, test_scores);
   tcase_add_test(tc, test_nomem);
   suite_add_tcase(s, tc);

@@ -14,7 +14,8 @@ Suite *picker_sim_suite(void);
 static lsm_version *version_with(lsm_compaction compaction) {
   lsm_version *v, *next;
   lsm_edit e;
-  lsm_keyspace_options opt = {.compaction = compaction, .block_size = 4096};
+  lsm_keyspace_options opt = {
+      .compaction = compaction, .compression = LSM_COMPRESS_ZLIB, .block_size = 4096};
   memset(&e, 0, sizeof e);
   ck_assert_int_eq(lsm_version_new(NULL, NULL, &v), LSM_OK);
   ck_assert_int_eq(lsm_edit_add_keyspace(&e, KEYSPACE, &opt), LSM_OK);
@@ -55,8 +56,9 @@ typedef struct sim {
   uint64_t next_file, next_run;
   uint32_t truth[KEYS]; /* what reads must find: 0 or a version */
   uint32_t clock;
-  int cut; /* points in a file, at most */
-  int merges, moves, in_place;
+  int cut;   /* points in a file, at most */
+  bool pack; /* files are written packed */
+  int merges, moves, in_place, rests;
 } sim;
 
 static const lsm_tree *tree(const sim *s) {
@@ -97,6 +99,7 @@ static void write_file(sim *s, lsm_edit *e, const content *c, int from, int to, 
   p.smallest = borrowed(a.data, a.size);
   p.largest = borrowed(b.data, b.size);
   p.size = 10 * p.entries + 5 * p.ranges;
+  p.packed = s->pack;
   lsm_filemeta *f;
   ck_assert_uint_lt(s->next_file, MAX_FILES);
   s->files[s->next_file] = copy;
@@ -251,6 +254,7 @@ static void carry_out(sim *s, const lsm_plan *plan) {
     p.tombstones = f->tombstones;
     p.ranges = f->ranges;
     p.largest_open = f->largest_open;
+    p.packed = f->packed;
     p.smallest = borrowed(f->smallest.data, f->smallest.size);
     p.largest = borrowed(f->largest.data, f->largest.size);
     ck_assert_int_eq(lsm_filemeta_new(f->number, KEYSPACE, plan->output_level, 0, &p, &moved),
@@ -260,7 +264,9 @@ static void carry_out(sim *s, const lsm_plan *plan) {
     s->moves++;
   } else {
     merge_inputs(s, plan, &out);
+    s->pack = plan->pack || rand() % 2 == 0; /* as time permits */
     write_run(s, &e, &out, plan->output_level, plan->output_run);
+    s->pack = false;
     s->merges++;
     s->in_place += plan->source_level == plan->output_level && plan->ninputs == 1;
   }
@@ -294,6 +300,30 @@ static void compact_until_idle(sim *s, const lsm_picker_options *opt, int flushe
   for (int l = 0; l < LSM_MAX_LEVELS; l++) ck_assert(score[l] < 1);
 }
 
+/* And then packs what is left: each step must leave less of it, or lower. */
+static void rest(sim *s, const lsm_picker_options *opt) {
+  for (int steps = 0;; steps++) {
+    lsm_plan plan;
+    bool found;
+    compact_until_idle(s, opt, 0);
+    ck_assert_int_eq(lsm_picker_rest(tree(s), opt, &found, &plan), LSM_OK);
+    if (!found) break;
+    ck_assert_msg(steps < 2000, "packing does not come to rest");
+    check_below(s, &plan);
+    carry_out(s, &plan);
+    s->rests++;
+    lsm_plan_fini(&plan);
+  }
+  uint64_t left = 0;
+  for (int l = 0; l < LSM_MAX_LEVELS; l++) {
+    const lsm_level *level = &tree(s)->levels[l];
+    for (size_t i = 0; i < level->count; i++) {
+      if (!level->files[i]->packed) left += level->files[i]->size;
+    }
+  }
+  ck_assert(left == 0 || left < opt->rest_bytes);
+}
+
 static void compact_fully(sim *s) {
   lsm_plan plan;
   bool found;
@@ -318,15 +348,15 @@ static const struct {
   lsm_picker_options opt;
   int cut;
 } sims[] = {
-    {LSM_LEVELED, {4, 300, 3, 2.0, 16}, 8},
-    {LSM_LEVELED, {2, 60, 1, 2.0, 16}, 3},     /* all levels in use */
-    {LSM_LEVELED, {4, 6400, 10, 2.0, 16}, 20}, /* files are small */
-    {LSM_LEVELED, {1, 100, 2, 2.0, 16}, KEYS},
-    {LSM_LEVELED, {0, 0, 0, 0.0, 0}, 5}, /* nonsense is survived */
-    {LSM_TIERED, {4, 300, 3, 2.0, 16}, 8},
-    {LSM_TIERED, {2, 300, 3, 1.2, 3}, KEYS},
-    {LSM_TIERED, {8, 300, 3, 1.0, 5}, 4},
-    {LSM_TIERED, {0, 0, 0, 0.0, 0}, 5},
+    {LSM_LEVELED, {4, 300, 3, 2.0, 16, 0, 100}, 8},
+    {LSM_LEVELED, {2, 60, 1, 2.0, 16, 50, 0}, 3},     /* all levels in use */
+    {LSM_LEVELED, {4, 6400, 10, 2.0, 16, 100, 800}, 20}, /* files are small */
+    {LSM_LEVELED, {1, 100, 2, 2.0, 16, 0, 9999}, KEYS},
+    {LSM_LEVELED, {0, 0, 0, 0.0, 0, 0, 0}, 5}, /* nonsense is survived */
+    {LSM_TIERED, {4, 300, 3, 2.0, 16, 0, 200}, 8},
+    {LSM_TIERED, {2, 300, 3, 1.2, 3, 0, 0}, KEYS},
+    {LSM_TIERED, {8, 300, 3, 1.0, 5, 60, 100}, 4},
+    {LSM_TIERED, {0, 0, 0, 0.0, 0, 0, 0}, 5},
 };
 
 START_TEST(test_simulation) {
@@ -342,10 +372,13 @@ START_TEST(test_simulation) {
     for (int i = 0; i < 60; i++) {
       flush(&s);
       if (rand() % 4 != 0) compact_until_idle(&s, &sims[_i].opt, 2);
+      if (rand() % 9 == 0) rest(&s, &sims[_i].opt);
       if (rand() % 25 == 0) compact_fully(&s);
     }
     compact_until_idle(&s, &sims[_i].opt, 0);
     ck_assert_int_gt(s.merges, 10);
+    rest(&s, &sims[_i].opt);
+    ck_assert_int_gt(s.rests, 1);
     compact_fully(&s);
     compact_until_idle(&s, &sims[_i].opt, 0);
     for (uint64_t i = 0; i < s.next_file; i++) free(s.files[i]);
@@ -371,7 +404,7 @@ START_TEST(test_rising_keys_move) {
     for (int k = at; k < at + 5; k++) s.truth[k] = c.point[k] = 7;
     write_run(&s, &e, &c, 0, s.next_run++);
     apply(&s.v, &e);
-    compact_until_idle(&s, &(lsm_picker_options){4, 200, 2, 2.0, 16}, 0);
+    compact_until_idle(&s, &(lsm_picker_options){4, 200, 2, 2.0, 16, 0, 0}, 0);
   }
   ck_assert_int_gt(s.moves, 40);
   ck_assert_int_eq(s.merges, 0);
