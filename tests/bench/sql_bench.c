@@ -253,9 +253,9 @@ static void sql_compact(store *s) {
   run(s->db, is_lsm(s->rival) ? "SELECT lsm_compact('t')" : "PRAGMA wal_checkpoint(PASSIVE)");
 }
 
-#define SQL_RIVAL(NAME, BLACKHOLE, INDEXES, BOUNDED)                                              \
+#define SQL_RIVAL(NAME, BLACKHOLE, INDEXES, BOUNDED, BRIEF)                                       \
   {                                                                                               \
-    .name = NAME, .blackhole = BLACKHOLE, .indexes = INDEXES, .bounded = BOUNDED,                 \
+    .name = NAME, .blackhole = BLACKHOLE, .indexes = INDEXES, .bounded = BOUNDED, .brief = BRIEF, \
     .open = sql_open, .second = sql_second, .close = sql_close, .set_full = sql_set_full,         \
     .begin = sql_begin, .commit = sql_commit, .insert = sql_insert, .put = sql_put,               \
     .update = sql_update, .erase = sql_erase, .get = sql_get, .seek = sql_seek, .scan = sql_scan, \
@@ -264,9 +264,9 @@ static void sql_compact(store *s) {
   }
 
 static const rival rivals[] = {
-    SQL_RIVAL("lsm", false, true, false),  SQL_RIVAL("tiered", false, true, false),
-    SQL_RIVAL("btree", false, true, true), SQL_RIVAL("rowid", false, true, true),
-    SQL_RIVAL("null", true, false, false),
+    SQL_RIVAL("lsm", false, true, false, false),  SQL_RIVAL("tiered", false, true, false, false),
+    SQL_RIVAL("btree", false, true, true, false), SQL_RIVAL("rowid", false, true, true, true),
+    SQL_RIVAL("null", true, false, false, false),
 };
 
 int main(int argc, char **argv) {
