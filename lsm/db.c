@@ -659,6 +659,7 @@ static lsm_rc init_locks(lsm_db *db) {
 static void free_db(lsm_db *db) {
   lsm_wal_close(db->wal);
   lsm_wal_close(db->imm_wal);
+  lsm_wal_unfollow(db->followed);
   lsm_memtable_unref(db->mem);
   lsm_memtable_unref(db->imm);
   lsm_memtable_unref(db->spare);

@@ -144,6 +144,7 @@ struct lsm_db {
   /* guarded by catch_mu */
   _Atomic uint64_t seen_log;      /* share's words as of what we have */
   _Atomic uint64_t seen_manifest;
+  lsm_wal_follower *followed; /* the log that was read on in last, or NULL */
   _Atomic uint64_t replayed; /* last transaction read from the log in this go */
   _Atomic uint64_t settle_after; /* not before this time again: lsm_settle_dead() */
 
@@ -258,8 +259,8 @@ void lsm_job_unlock(lsm_db *db, lsm_share_lock_id id);
 
 /* Applies what is committed in [from, to) of a log that others write; *runs is
 ** replaced when it has a transaction's files. */
-lsm_rc lsm_replay_range(lsm_db *db, lsm_memtable *mem, lsm_version **runs, uint64_t number,
-                        uint64_t from, uint64_t to, lsm_wal_info *info);
+lsm_rc lsm_replay_range(lsm_db *db, lsm_memtable *mem, lsm_version **runs, lsm_wal_follower *log,
+                        uint64_t from, uint64_t to);
 /* Settles what a killed writer left behind log_end. REQUIRES: the writer's lock. */
 lsm_rc lsm_recover_tail(lsm_db *db);
 

@@ -293,10 +293,13 @@ lsm_rc lsm_rotate(lsm_db *db, const lsm_interrupt *intr) {
   db->log_salt = salt;
   db->log_end = lsm_wal_end(wal);
   db->imm_foreign = false;
+  lsm_wal_follower *followed = db->followed;
+  db->followed = NULL;
   lsm_announce_log(db); /* before the flusher can have it flushed, and announce that */
   lsm_mutex_unlock(&db->mu);
   lsm_mutex_unlock(&db->apply_mu);
   lsm_mutex_unlock(&db->catch_mu);
+  lsm_wal_unfollow(followed);
   return lsm_sched_kick(db);
 }
 

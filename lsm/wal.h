@@ -108,4 +108,21 @@ lsm_rc lsm_wal_replay_from(lsm_env *env, const char *path, const uint8_t *store_
                            lsm_rc (*fn)(void *arg, const lsm_wal_record *rec), void *arg,
                            lsm_wal_info *info);
 
+/* A log that another process writes, kept open to read on from where one stands. */
+typedef struct lsm_wal_follower lsm_wal_follower;
+
+/* Opens it and checks its header; *info is as of a replay that ends there. A log
+** that is empty cannot be followed: *f NULL. */
+lsm_rc lsm_wal_follow(lsm_env *env, const char *path, const uint8_t *store_id, uint64_t number,
+                      lsm_wal_follower **f, lsm_wal_info *info);
+
+/* Calls fn for the records from FROM (0: the first one) up to TO, which must be in the
+** file and final: one read call, if they are few. */
+lsm_rc lsm_wal_read_on(lsm_wal_follower *f, uint64_t from, uint64_t to,
+                       lsm_rc (*fn)(void *arg, const lsm_wal_record *rec), void *arg,
+                       lsm_wal_info *info);
+uint64_t lsm_wal_followed(const lsm_wal_follower *f); /* its number */
+const char *lsm_wal_followed_path(const lsm_wal_follower *f);
+void lsm_wal_unfollow(lsm_wal_follower *f); /* accepts NULL */
+
 #endif
