@@ -713,12 +713,26 @@ static lsm_rc make_parts(lsm_db *db) {
   return rc == LSM_OK ? lsm_memtable_new(&db->mem) : rc;
 }
 
+/* Is it the store that the caller means? Found out before a file of it is written,
+** locked or mapped: who gave the path may not be who may touch what is there. */
+static lsm_rc check_id(lsm_db *db) {
+  uint8_t id[16];
+  if (db->opt.store_id == NULL) return LSM_OK;
+  lsm_rc rc = lsm_manifest_peek(db->env, db->dir, id);
+  if (rc == LSM_NOTFOUND) return lsm_fail(LSM_CANTOPEN, "%s: no store there", db->dir);
+  if (rc == LSM_OK && memcmp(id, db->opt.store_id, sizeof(id)) != 0) {
+    rc = lsm_fail(LSM_CANTOPEN, "%s: it is another store than the one that is meant", db->dir);
+  }
+  db->opt.store_id = NULL; /* the caller's */
+  return rc;
+}
+
 static lsm_rc open_store(lsm_db *db) {
   dir_scan scan = {0};
   bool alone = true;
-  lsm_rc rc = LSM_OK;
   scan.db = db;
-  if (db->opt.create && !db->opt.read_only) rc = db->env->mkdir(db->env, db->dir);
+  lsm_rc rc = check_id(db);
+  if (rc == LSM_OK && db->opt.create && !db->opt.read_only) rc = db->env->mkdir(db->env, db->dir);
   if (rc == LSM_OK) rc = attach(db, &alone);
   if (rc == LSM_OK) rc = alone ? open_manifest(db, &scan) : join_manifest(db);
   if (rc == LSM_OK) rc = make_parts(db);

@@ -70,6 +70,39 @@ START_TEST(test_missing_and_foreign) {
 }
 END_TEST
 
+static lsm_rc count_name(void *arg, const char *name) {
+  (void)name;
+  ++*(int *)arg;
+  return LSM_OK;
+}
+
+/* A store that is not the one that is meant is not touched. */
+START_TEST(test_another_id) {
+  lsm_options o = opt;
+  lsm_db *other = NULL;
+  uint8_t id[16], wrong[16];
+  int before = 0, after = 0;
+  memcpy(id, lsm_store_id(db), sizeof id);
+  memcpy(wrong, id, sizeof wrong);
+  wrong[15] ^= 1;
+  ck_lsm(lsm_close(db));
+  ck_lsm(env->remove(env, STORE_DIR "/LOCK")); /* opening would make it again, or fail */
+  ck_lsm(env->list(env, STORE_DIR, count_name, &before));
+  o.create = false;
+  o.store_id = wrong;
+  for (int pass = 0; pass < 2; pass++) {
+    expect(lsm_open(env, STORE_DIR, &o, &other), LSM_CANTOPEN, "another store");
+    expect(lsm_open(env, "/nowhere", &o, &other), LSM_CANTOPEN, "no store there");
+    o.read_only = true;
+  }
+  ck_lsm(env->list(env, STORE_DIR, count_name, &after));
+  ck_assert_int_eq(after, before);
+  o = opt;
+  o.store_id = id;
+  ck_lsm(lsm_open(env, STORE_DIR, &o, &db)); /* which makes LOCK */
+}
+END_TEST
+
 /* Two that have the store (test_share.c has the rest): one's rows are the
 ** other's, and one writes at a time. */
 START_TEST(test_opened_twice) {
@@ -707,6 +740,7 @@ Suite *db_suite(void) {
   TCase *tc = tcase_create("db");
   tcase_add_checked_fixture(tc, setup, teardown);
   tcase_add_test(tc, test_missing_and_foreign);
+  tcase_add_test(tc, test_another_id);
   tcase_add_test(tc, test_opened_twice);
   tcase_add_test(tc, test_id_is_for_ever);
   tcase_add_test(tc, test_lost_files);

@@ -515,6 +515,38 @@ START_TEST(posix_refuses_what_is_no_file) {
 }
 END_TEST
 
+/* A link would lead out of the directory, a pipe would be waited for. */
+START_TEST(posix_refuses_links_and_pipes) {
+  static const int flags[] = {LSM_OPEN_READ, LSM_OPEN_WRITE, CREATE, CREATE | LSM_OPEN_TRUNCATE,
+                              CREATE | LSM_OPEN_EXCL};
+  lsm_file *f = NULL;
+  void *shm = NULL;
+  setup(POSIX);
+  ok(env->open(env, path("target"), CREATE, &f));
+  ok(lsm_file_write(f, 0, "kept", 4));
+  lsm_file_close(f);
+  ck_assert_int_eq(symlink(path("target"), path("link")), 0);
+  ck_assert_int_eq(symlink(path("missing"), path("dangling")), 0);
+  ck_assert_int_eq(mkfifo(path("pipe"), 0600), 0);
+  static const char *const names[] = {"link", "dangling", "pipe"};
+  for (int n = 0; n < 3; n++) {
+    for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++) {
+      ck_assert_int_ne(env->open(env, path(names[n]), flags[i], &f), LSM_OK);
+      ck_assert_ptr_null(f);
+    }
+    fails(env->shm_map(env, path(names[n]), 4096, &shm), LSM_CANTOPEN);
+    ck_assert_ptr_null(shm);
+  }
+  fails(env->open(env, path("link"), LSM_OPEN_WRITE, &f), LSM_CANTOPEN);
+  ck_assert_ptr_nonnull(strstr(lsm_errmsg(), "/link: cannot open: it is a symbolic link"));
+  bool exists = true;
+  ok(env->exists(env, path("missing"), &exists));
+  ck_assert(!exists);
+  expect("target", "kept");
+  teardown(POSIX);
+}
+END_TEST
+
 /*----------------------------------------------------------- memory alone */
 
 START_TEST(mem_paths) {
@@ -661,6 +693,7 @@ Suite *env_suite(void) {
   tcase_add_test(t, posix_too_many_files);
   tcase_add_test(t, posix_spares_standard_files);
   tcase_add_test(t, posix_refuses_what_is_no_file);
+  tcase_add_test(t, posix_refuses_links_and_pipes);
   tcase_add_test(t, mem_paths);
   tcase_add_test(t, mem_many_names);
   tcase_add_test(t, mem_too_large);
