@@ -204,6 +204,8 @@ void report_asked(FILE *f, const report *rep) {
           "-------", "------------", "-------");
   for (size_t i = 0; i < sizeof asked_list / sizeof asked_list[0]; i++) {
     const asked *a = &asked_list[i];
+    bool known = measured(rep, a, R_LSM) >= 0 || measured(rep, a, R_TIERED) >= 0;
+    if (rep->partial && !known) continue;
     fprintf(f, "| %-48s | %-10s", a->text, a->asked);
     for (int ours = 0; ours < 2; ours++) {
       double value = measured(rep, a, ours == 0 ? R_LSM : R_TIERED);
