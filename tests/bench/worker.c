@@ -619,6 +619,7 @@ static void measure_main(worker *w, const request *q, result *out) {
 
 static bool takes_part(const rival *rv, workload what) {
   if (what == W_INDEX2) return rv->indexes;
+  if (what == W_MEMTABLE && rv->bounded) return false;
   if (rv->brief && (what == W_FILLREPLACE || what == W_COMMIT_COMPACT || what == W_BIG))
     return false;
   if (!rv->blackhole) return true;
