@@ -113,10 +113,15 @@ static lsm_rc read_on(lsm_db *db, uint64_t end) {
     if (rc != LSM_OK) return rc;
     db->log_salt = head.salt;
   }
+  lsm_snapshot_forget(db);
   lsm_mutex_lock(&db->apply_mu);
+  lsm_mutex_lock(&db->mu);
+  lsm_snapshot *outdated = lsm_snapshot_outdate(db);
+  lsm_mutex_unlock(&db->mu);
   lsm_rc rc = lsm_replay_range(db, db->mem, &db->mem_runs, db->followed, db->log_end, end);
   if (rc == LSM_OK) lsm_db_raise_committed(db, db->replayed);
   lsm_mutex_unlock(&db->apply_mu);
+  lsm_snapshot_drop(outdated);
   if (rc == LSM_OK) db->log_end = end;
   return rc;
 }
@@ -154,6 +159,7 @@ static void install(lsm_db *db, news *n) {
   lsm_version *old_runs = NULL;
   lsm_mutex_lock(&db->apply_mu);
   lsm_mutex_lock(&db->mu);
+  left.latest = lsm_snapshot_outdate(db);
   if (n->st.version != NULL) {
     db->manifest_number = n->st.number;
     db->foreign_edit = n->manifest;

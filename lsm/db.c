@@ -283,6 +283,7 @@ void lsm_swap_version(lsm_db *db, lsm_version *version, uint64_t log, uint64_t p
                       lsm_left *left) {
   lsm_mutex_assert_held(&db->mu);
   note_gen(db, version, pos);
+  if (left->latest == NULL) left->latest = lsm_snapshot_outdate(db);
   left->version = db->version;
   db->version = version;
   db->l0_pressure = lsm_l0_pressure(db, version);
@@ -302,6 +303,7 @@ void lsm_swap_version(lsm_db *db, lsm_version *version, uint64_t log, uint64_t p
 }
 
 void lsm_left_free(lsm_left *left) {
+  lsm_snapshot_drop(left->latest);
   lsm_wal_close(left->wal);
   lsm_memtable_unref(left->imm);
   lsm_version_unref(left->runs);
@@ -657,6 +659,7 @@ static lsm_rc init_locks(lsm_db *db) {
 
 /* Frees everything that open made; threads are gone. */
 static void free_db(lsm_db *db) {
+  lsm_snapshot_drop(db->latest);
   lsm_wal_close(db->wal);
   lsm_wal_close(db->imm_wal);
   lsm_wal_unfollow(db->followed);

@@ -334,12 +334,17 @@ lsm_rc lsm_recover_tail(lsm_db *db) {
   char *path = lsm_filename_new(db->dir, LSM_FILE_WAL, db->log_number);
   if (path == NULL) return lsm_nomem();
   r.path = path;
+  lsm_snapshot_forget(db);
   lsm_mutex_lock(&db->apply_mu);
+  lsm_mutex_lock(&db->mu);
+  lsm_snapshot *outdated = lsm_snapshot_outdate(db);
+  lsm_mutex_unlock(&db->mu);
   lsm_rc rc = lsm_wal_replay_from(db->env, path, db->store_id, db->log_number, db->log_end, 0,
                                   replay_record, &r, &info);
   if (rc == LSM_OK) rc = settle(&r, true);
   if (rc == LSM_OK) lsm_db_raise_committed(db, db->last_txid);
   lsm_mutex_unlock(&db->apply_mu);
+  lsm_snapshot_drop(outdated);
   if (rc == LSM_OK) db->log_end = info.end;
   lsm_buf_fini(&r.pending);
   lsm_free(path);

@@ -277,6 +277,7 @@ lsm_rc lsm_rotate(lsm_db *db, const lsm_interrupt *intr) {
   lsm_mutex_lock(&db->catch_mu);
   lsm_mutex_lock(&db->apply_mu);
   lsm_mutex_lock(&db->mu);
+  lsm_snapshot *outdated = lsm_snapshot_outdate(db);
   db->imm = db->mem;
   db->imm_runs = db->mem_runs;
   db->mem_runs = NULL;
@@ -300,6 +301,7 @@ lsm_rc lsm_rotate(lsm_db *db, const lsm_interrupt *intr) {
   lsm_mutex_unlock(&db->apply_mu);
   lsm_mutex_unlock(&db->catch_mu);
   lsm_wal_unfollow(followed);
+  lsm_snapshot_drop(outdated);
   return lsm_sched_kick(db);
 }
 

@@ -375,6 +375,47 @@ START_TEST(test_ranges_and_bounds) {
 }
 END_TEST
 
+static lsm_snapshot *snapshot_now(void) {
+  lsm_snapshot *s;
+  ck_lsm(lsm_snapshot_acquire(db, &s));
+  return s;
+}
+
+/* While nothing changes all readers share one snapshot, which the store lets go of
+** with the next change. */
+START_TEST(test_snapshots_are_shared) {
+  uint32_t ks = store_keyspace(db, LSM_LEVELED);
+  model *m = model_new();
+  fill(ks, 0, 600, 1, "a", m);
+  ck_lsm(lsm_flush(db, NULL));
+  fill(ks, 300, 900, 2, "b", m);
+  lsm_snapshot *a = snapshot_now();
+  ck_assert_uint_eq(store_stats(db).snapshots, 1);
+  store_check_in(a, ks, m);
+  lsm_snapshot_release(a);
+  ck_assert_uint_eq(store_stats(db).snapshots, 0);
+  lsm_snapshot *b = snapshot_now(), *c = snapshot_now();
+  ck_assert_ptr_eq(b, c);
+  ck_assert_uint_eq(store_stats(db).snapshots, 1);
+  lsm_snapshot_release(c);
+  model *then = model_copy(m);
+  fill(ks, 500, 550, 1, "c", m);
+  c = snapshot_now();
+  ck_assert_ptr_ne(b, c);
+  store_check_in(b, ks, then);
+  store_check_in(c, ks, m);
+  lsm_snapshot_release(b);
+  lsm_snapshot_release(c);
+  ck_lsm(lsm_flush(db, NULL)); /* what was shared last holds neither memory nor files: */
+  ck_lsm(lsm_compact(db, ks, NULL));
+  ck_lsm(lsm_wait_idle(db, NULL));
+  ck_assert_int_eq(store_count_files(env, ".sst"), (int)store_stats(db).sst_files);
+  store_check(db, ks, m);
+  model_free(then);
+  model_free(m);
+}
+END_TEST
+
 START_TEST(test_snapshots_stay) {
   uint32_t ks = store_keyspace(db, _i == 0 ? LSM_LEVELED : LSM_TIERED);
   model *m = model_new(), *then[6];
@@ -750,6 +791,7 @@ Suite *db_suite(void) {
   tcase_add_test(tc, test_drop_unflushed);
   tcase_add_test(tc, test_many_keyspaces);
   tcase_add_test(tc, test_ranges_and_bounds);
+  tcase_add_test(tc, test_snapshots_are_shared);
   tcase_add_loop_test(tc, test_snapshots_stay, 0, 2);
   tcase_add_test(tc, test_cursor_under_writes);
   tcase_add_loop_test(tc, test_compact_to_one_run, 0, 2);
