@@ -774,6 +774,7 @@ static lsm_rc close_log(lsm_db *db) {
   if (db->wal == NULL) return LSM_OK;
   lsm_rc rc = lsm_log_sync(db);
   if (rc == LSM_OK) rc = lsm_wal_append(db->wal, LSM_WAL_CLOSE, db->last_txid, NULL, 0);
+  if (rc == LSM_OK) lsm_wal_trim(db->wal);
   return rc;
 }
 

@@ -189,6 +189,15 @@ static void posix_sync_hint(lsm_file *f, uint64_t off, uint64_t len) {
 #endif
 }
 
+/* Not posix_fallocate(): where the file system cannot, that one writes. */
+static void posix_reserve(lsm_file *f, uint64_t off, uint64_t len) {
+#ifdef __linux__
+  (void)fallocate(file_of(f)->fd, 0, (off_t)off, (off_t)len);
+#else
+  (void)f, (void)off, (void)len;
+#endif
+}
+
 static lsm_rc posix_truncate(lsm_file *f, uint64_t size) {
   int r;
   do r = ftruncate(file_of(f)->fd, (off_t)size);
@@ -279,8 +288,9 @@ static void posix_close(lsm_file *f) {
   lsm_free(f);
 }
 
-static const lsm_file_ops file_ops = {posix_read,     posix_writev, posix_sync, posix_sync_hint,
-                                      posix_truncate, posix_size,   posix_lock, posix_close};
+static const lsm_file_ops file_ops = {posix_read,      posix_writev,  posix_sync,
+                                      posix_sync_hint, posix_reserve, posix_truncate,
+                                      posix_size,      posix_lock,    posix_close};
 
 /*---------------------------------------------------------------- opening */
 

@@ -268,6 +268,7 @@ lsm_rc lsm_rotate(lsm_db *db, const lsm_interrupt *intr) {
   lsm_rc rc = lsm_wait_flushed(db, intr);
   if (rc != LSM_OK) return rc;
   lsm_wal_prev prev = {db->log_number, lsm_wal_end(db->wal)};
+  lsm_wal_trim(db->wal);
   rc = lsm_memtable_new(&mem);
   if (rc == LSM_OK) rc = new_log(db, prev, &number, &salt, &wal);
   if (rc != LSM_OK) {

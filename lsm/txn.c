@@ -525,6 +525,7 @@ static lsm_rc log_changes(lsm_txn *t, lsm_sync sync, const uint8_t *host, const 
            ? log_batch(t, host)
            : log_record(t, LSM_WAL_FILES, LSM_WAL_PREPARE_FILES, host, &edit, 1);
   if (rc == LSM_OK && sync == LSM_SYNC_FULL) {
+    lsm_wal_reserve(db->wal, db->opt.memtable_size);
     rc = lsm_log_sync(db);
     if (rc != LSM_OK) (void)lsm_wal_undo(db->wal);
   }

@@ -7,8 +7,9 @@
 **
 ** A record that does not check, at offset o, is judged like this:
 **   0. It ends behind the end of the file: the torn tail.
-**   1. No header of a record checks behind it: it is the torn tail. (Not so
-**      when the next log says that this one went further: on to 3.)
+**   1. No header of a record checks behind it: it is the torn tail, or room
+**      for records that were to come. (Not so when the next log says that
+**      this one went further: on to 3.)
 **   2. One does, and says that the log had been durable beyond o when it was
 **      written: damage.
 **   3. Else both were in flight at once. A power loss loses whole sectors, so
@@ -135,6 +136,7 @@ static lsm_rc look(reader *r, uint64_t off, found *f) {
   if (r->size - off < LSM_WAL_RECORD_SIZE) return LSM_OK;
   rc = window(r, off, LSM_WAL_RECORD_SIZE, &p);
   if (rc != LSM_OK) return rc;
+  if (lsm_all_zero(p, LSM_WAL_RECORD_SIZE)) return LSM_OK; /* room */
   f->head_ok = lsm_wal_head_get(p, r->salt, off, &f->head);
   if (!f->head_ok) return LSM_OK;
   wrong = objection(&f->head, off);

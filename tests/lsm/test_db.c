@@ -752,6 +752,63 @@ START_TEST(test_reopen_with_full_level0) {
 END_TEST
 
 /* When the flush fails for good, close must come back and lose nothing. */
+/* Bytes of all logs. */
+static lsm_rc add_log(void *arg, const char *name) {
+  uint64_t *sum = arg, size = 0;
+  lsm_file *f = NULL;
+  char path[64];
+  if (strstr(name, ".wal") == NULL) return LSM_OK;
+  snprintf(path, sizeof(path), STORE_DIR "/%s", name);
+  ck_lsm(env->open(env, path, LSM_OPEN_READ, &f));
+  ck_lsm(f->ops->size(f, &size));
+  lsm_file_close(f);
+  *sum += size;
+  return LSM_OK;
+}
+
+static uint64_t log_bytes(void) {
+  uint64_t sum = 0;
+  ck_lsm(env->list(env, STORE_DIR, add_log, &sum));
+  return sum;
+}
+
+/* Commits that are synced have room in the log; closing gives it back. */
+START_TEST(test_room_in_log) {
+  uint32_t ks = store_keyspace(db, LSM_LEVELED);
+  char key[16];
+  for (int i = 0; i < 40; i++) {
+    snprintf(key, sizeof(key), "k%d", i);
+    lsm_txn *t = store_begin(db);
+    ck_lsm(lsm_txn_put(t, ks, S(key), S("value")));
+    store_commit(t, LSM_SYNC_FULL);
+    ck_assert_uint_eq(log_bytes(), opt.memtable_size); /* no more than that */
+    if (i == 10) { /* a second process, which knows as much */
+      lsm_db *other = store_open(env, &opt);
+      store_put(other, ks, key, "other");
+      ck_assert_str_eq(store_get(db, ks, key), "other");
+      ck_lsm(lsm_close(other));
+      ck_assert_uint_lt(log_bytes(), 4096);
+    }
+  }
+  lsm_env *image, *keep = env; /* a crash leaves it; who goes on uses it */
+  ck_lsm(env_fault_crash(env, ENV_FAULT_KEEP, 1, &image));
+  env = image;
+  lsm_db *after = store_open(image, &opt);
+  ck_assert_str_eq(store_get(after, ks, "k39"), "value");
+  store_put(after, ks, "k40", "value");
+  ck_assert_uint_eq(log_bytes(), opt.memtable_size);
+  store_verify(after);
+  ck_lsm(lsm_close(after));
+  ck_assert_uint_lt(log_bytes(), 5000);
+  env_fault_free(image);
+  env = keep;
+  reopen();
+  ck_assert_uint_lt(log_bytes(), 5000);
+  ck_assert_str_eq(store_get(db, ks, "k10"), "other");
+  ck_assert_str_eq(store_get(db, ks, "k39"), "value");
+}
+END_TEST
+
 START_TEST(test_close_with_failed_flush) {
   uint32_t ks = store_keyspace(db, LSM_LEVELED);
   model *m = model_new();
@@ -802,6 +859,7 @@ Suite *db_suite(void) {
   tcase_add_test(tc, test_interrupt);
   tcase_add_test(tc, test_several_logs);
   tcase_add_test(tc, test_reopen_with_full_level0);
+  tcase_add_test(tc, test_room_in_log);
   tcase_add_loop_test(tc, test_close_with_failed_flush, 0, 4);
   tcase_set_timeout(tc, 60);
   suite_add_tcase(s, tc);

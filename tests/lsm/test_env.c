@@ -158,6 +158,37 @@ static size_t write_random(lsm_file *f, uint8_t *model, size_t off, uint64_t *se
   return end;
 }
 
+/* A hint: where it is followed the file is longer, with zeros; nothing else changes. */
+START_TEST(reserving) {
+  setup(_i);
+  uint64_t size = 0;
+  uint8_t buf[5000];
+  size_t got;
+  lsm_file *f = open_file("a", CREATE);
+  ok(lsm_file_write(f, 0, "hello", 5));
+  f->ops->reserve(f, 5, 4000);
+  ok(f->ops->size(f, &size));
+  ck_assert(size == 5 || size == 4005);
+  ok(lsm_file_read(f, 0, buf, sizeof(buf), &got));
+  ck_assert_uint_eq(got, size);
+  ck_assert_mem_eq(buf, "hello", 5);
+  for (size_t i = 5; i < got; i++) ck_assert_uint_eq(buf[i], 0);
+  f->ops->reserve(f, 0, 100); /* it is there */
+  uint64_t again = 0;
+  ok(f->ops->size(f, &again));
+  ck_assert(again == size || again == 100);
+  ok(lsm_file_write(f, 5, " you", 4));
+  ok(f->ops->truncate(f, 9));
+  lsm_file_close(f);
+  expect("a", "hello you");
+  f = open_file("a", LSM_OPEN_READ);
+  f->ops->reserve(f, 9, 4000); /* may not be written */
+  lsm_file_close(f);
+  expect("a", "hello you");
+  teardown(_i);
+}
+END_TEST
+
 START_TEST(reading_and_writing) {
   enum { MAX = 60000 };
   setup(_i);
@@ -682,6 +713,7 @@ Suite *env_suite(void) {
   suite_add_tcase(s, t);
   tcase_set_timeout(t, 60);
   tcase_add_loop_test(t, opening, 0, ENVS);
+  tcase_add_loop_test(t, reserving, 0, ENVS);
   tcase_add_loop_test(t, reading_and_writing, 0, ENVS);
   tcase_add_loop_test(t, removing_and_renaming, 0, ENVS);
   tcase_add_loop_test(t, directories, 0, ENVS);
