@@ -102,11 +102,17 @@ static int check_names(job *j, const char *dest) {
 
 /*------------------------------------------------------------- the tables */
 
+static bool is_lsm_table(sqlite3 *db, const char *table) {
+  lsm_catalog cat;
+  int rc = lsm_catalog_read(db, "main", table, &cat, NULL);
+  lsm_catalog_fini(&cat);
+  return rc == SQLITE_OK;
+}
+
 /* Takes the store of one virtual table into j->cs. Tables of other modules are
 ** no concern of ours. */
 static int take_table(job *j, const char *table) {
   lsm_vtab *v = NULL;
-  lsm_catalog cat;
   char *err = NULL;
   char *name = sqlite3_mprintf("main.%s", table);
   if (name == NULL) return SQLITE_NOMEM;
@@ -125,7 +131,7 @@ static int take_table(job *j, const char *table) {
       j->cs = v->cs;
       j->cs->refs++;
     }
-  } else if (rc == SQLITE_ERROR && lsm_catalog_read(j->source, "main", table, &cat, NULL) != 0) {
+  } else if (rc == SQLITE_ERROR && !is_lsm_table(j->source, table)) {
     rc = SQLITE_OK;
   } else {
     rc = fail(j, rc, "%s", err == NULL ? "out of memory" : err);

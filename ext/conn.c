@@ -128,15 +128,11 @@ static void keep_snapshots(lsm_conn_store *cs) {
   c->reading = lsm_marker_join(c, false) == SQLITE_OK;
 }
 
-#define BAD_SHADOW "a shadow table (..._lsm) has lost its rows, or has triggers"
-
 /* A failure to read the token, as the thread's message. */
 static lsm_rc token_unread(lsm_conn_store *cs, int code) {
   switch (code & 0xff) {
     case SQLITE_NOMEM: return lsm_nomem();
     case SQLITE_INTERRUPT: return lsm_fail(LSM_INTERRUPT, "interrupted");
-    case SQLITE_CORRUPT:
-      return lsm_fail(LSM_CORRUPT, "%s: " BAD_SHADOW, lsm_store_path(cs->store));
     default:
       return lsm_fail((code & 0xff) == SQLITE_BUSY ? LSM_BUSY : LSM_MISUSE,
                       "%s: cannot read the transaction's number: %s", lsm_store_path(cs->store),
@@ -265,6 +261,7 @@ lsm_rc lsm_conn_txn(lsm_conn_store *cs, const sqlite3_vtab *vtab) {
   cs->txn_epoch++;
   cs->sync_options = 0;
   cs->token_txid = 0;
+  cs->in_doubt = false;
   if (vtab != NULL) {
     lsm_proof_begin(&cs->proof, cs->conn->db, vtab);
   } else {
@@ -286,7 +283,7 @@ static int token_failed(lsm_conn_store *cs, int code) {
   (void)lsm_fail(LSM_IOERR, "%s: cannot note the transaction in the database: %s",
                  lsm_store_path(cs->store),
                  code == SQLITE_NOTFOUND || code == SQLITE_CORRUPT_VTAB
-                     ? BAD_SHADOW
+                     ? "a shadow table has lost its rows"
                      : sqlite3_errmsg(cs->conn->db));
   return code == SQLITE_NOTFOUND ? SQLITE_CORRUPT_VTAB : code;
 }
@@ -367,6 +364,7 @@ void lsm_conn_rollback(lsm_conn_store *cs) {
     return;
   }
   drop_snapshot(cs);
+  cs->in_doubt = lsm_txn_is_prepared(cs->txn);
   (void)lsm_txn_rollback(cs->txn); /* a record that could not be taken back is not synced */
   cs->txn = NULL;
   lsm_history_end(&cs->conn->history, cs->conn->db, false, cs->proof.autocommit);

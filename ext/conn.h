@@ -27,13 +27,14 @@ typedef struct lsm_token {
   uint8_t host[LSM_HOST_ID_SIZE];
 } lsm_token;
 
-/* A table that DROP has destroyed in the open transaction. */
+/* A keyspace that goes with the open transaction, or (made) with its rollback. */
 typedef struct lsm_drop {
   struct lsm_drop *next;
   lsm_conn_store *cs; /* referenced */
   uint32_t keyspace;
-  char *schema; /* where its catalog was */
-  char *table;
+  bool made;    /* in the transaction */
+  bool unused;  /* no table had it at xSync */
+  char *schema; /* where its catalog is or was */
 } lsm_drop;
 
 struct lsm_conn {
@@ -41,6 +42,7 @@ struct lsm_conn {
   lsm_conn_store *stores;
   lsm_drop *drops;
   struct lsm_vtab *vtabs; /* the connected tables */
+  int connecting;         /* tables that are reading their catalog */
   lsm_history history;    /* of its transactions */
   sqlite3_stmt *marker;   /* the statement by which it joins */
   bool marker_made;       /* its table; it may vanish all the same (PRAGMA temp_store) */
@@ -61,6 +63,7 @@ struct lsm_conn_store {
   lsm_token token;
   bool agreed;            /* a snapshot has been compared with the host's */
   uint64_t token_txid;    /* what the open host transaction has written to it */
+  bool in_doubt;          /* the last transaction was rolled back prepared */
   lsm_snapshot *snap;     /* what cursors read, while one is open, or to the end */
   uint64_t snap_changes;  /* txn_changes when snap was taken; 0: without txn */
 };
@@ -113,10 +116,12 @@ lsm_interrupt lsm_conn_interrupt(lsm_conn *conn);
 int64_t lsm_conn_pragma(lsm_conn *conn, const char *schema, const char *pragma, int64_t dflt);
 int64_t lsm_conn_synchronous(lsm_conn *conn, const char *schema); /* 2, FULL, if it does not say */
 
-/* Remembers that the table's data is to go when the transaction commits. */
+/* Remembers that the keyspace's data is to go when the transaction commits; or,
+** MADE just now, when it is rolled back. In both cases not if a table of the schema
+** has the keyspace after all. REQUIRES: the marker has joined. */
 int lsm_conn_add_drop(lsm_conn *conn, lsm_conn_store *cs, uint32_t keyspace, const char *schema,
-                      const char *table);
-/* Before commit: forgets those whose DROP was taken back by a savepoint. */
+                      bool made);
+/* Before commit: which of them does a table have? A savepoint may have taken the DROP back. */
 int lsm_conn_check_drops(lsm_conn *conn);
 /* After commit (yes) or rollback (no). */
 void lsm_conn_end_drops(lsm_conn *conn, bool committed);

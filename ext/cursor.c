@@ -294,6 +294,10 @@ int lsm_vtab_filter(sqlite3_vtab_cursor *cur, int idx_num, const char *idx_str, 
   end_scan(c);
   lsm_vtab *v = table_of(c);
   if (v->range_delete != NULL && c->cs->txn != NULL) return lsm_vtab_delete_range(v);
+  if (v->alter != NULL && c->cs->txn != NULL && !v->alter->done) {
+    v->alter->done = true;
+    return v->alter->make(v, v->alter);
+  }
   lsm_path path = lsm_plan_path(v, p.index);
   lsm_rc rc = lsm_conn_snapshot(c->cs, v->db_schema, &c->snap);
   if (rc == LSM_OK) rc = prepare_entry(c, path.x);

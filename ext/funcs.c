@@ -1,5 +1,5 @@
 /* funcs.c: the SQL functions: lsm_version, lsm_flush, lsm_compact, lsm_verify,
-** lsm_delete_range.
+** lsm_delete_range, lsm_create_index, lsm_drop_index, lsm_add_column.
 ** (lsm_backup is in backup.c.)
 **
 ** Holds: a function keeps a statement on its table prepared while it works: so
@@ -458,6 +458,73 @@ static void delete_range_func(sqlite3_context *ctx, int argc, sqlite3_value **ar
   unpin(&p);
 }
 
+/*------------------------------------------------------------------ alter */
+
+#define ALTER_TRIES 3
+
+/* The table's definition may have moved since this connection looked: then the
+** statement connects another object, that knows nothing of a. */
+static void alter(sqlite3_context *ctx, const char *function, sqlite3_value *table, lsm_alter *a) {
+  for (int i = 0; i < ALTER_TRIES && !a->done; i++) {
+    pinned p;
+    if (!arg_table(ctx, function, table, &p)) return;
+    int code;
+    if (lsm_alter_in_the_way(p.conn->db)) {
+      code = SQLITE_LOCKED;
+      fail(ctx, code,
+           sqlite3_mprintf("%s(): table %s: a statement that writes is at work", function,
+                           p.v->table));
+    } else {
+      code = lsm_alter_run(p.v, a);
+      if (code != SQLITE_OK) fail(ctx, code, sqlite3_mprintf("%s", sqlite3_errmsg(p.conn->db)));
+    }
+    unpin(&p);
+    if (code != SQLITE_OK) return;
+  }
+  if (a->done) {
+    result_ok(ctx);
+  } else {
+    fail(ctx, SQLITE_BUSY, sqlite3_mprintf("%s(): the table is being changed", function));
+  }
+}
+
+/* A text argument; NULL: it is none, and the error has been set. */
+static const char *arg_text(sqlite3_context *ctx, const char *function, const char *what,
+                            sqlite3_value *arg) {
+  const char *text = NULL;
+  if (sqlite3_value_type(arg) != SQLITE_TEXT) {
+    fail(ctx, SQLITE_ERROR, sqlite3_mprintf("%s() needs %s", function, what));
+  } else if ((text = (const char *)sqlite3_value_text(arg)) == NULL) {
+    sqlite3_result_error_nomem(ctx);
+  }
+  return text;
+}
+
+static void create_index_func(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
+  const char *f = "lsm_create_index";
+  lsm_alter a = {lsm_alter_create_index, NULL, NULL, false};
+  (void)argc;
+  if ((a.name = arg_text(ctx, f, "the index's name", argv[1])) == NULL) return;
+  if ((a.text = arg_text(ctx, f, "the index's columns", argv[2])) == NULL) return;
+  alter(ctx, f, argv[0], &a);
+}
+
+static void drop_index_func(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
+  const char *f = "lsm_drop_index";
+  lsm_alter a = {lsm_alter_drop_index, NULL, NULL, false};
+  (void)argc;
+  if ((a.name = arg_text(ctx, f, "the index's name", argv[1])) == NULL) return;
+  alter(ctx, f, argv[0], &a);
+}
+
+static void add_column_func(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
+  const char *f = "lsm_add_column";
+  lsm_alter a = {lsm_alter_add_column, NULL, NULL, false};
+  (void)argc;
+  if ((a.text = arg_text(ctx, f, "the column's definition", argv[1])) == NULL) return;
+  alter(ctx, f, argv[0], &a);
+}
+
 /*--------------------------------------------------------------- register */
 
 int lsm_funcs_register(sqlite3 *db, lsm_conn *conn) {
@@ -471,6 +538,9 @@ int lsm_funcs_register(sqlite3 *db, lsm_conn *conn) {
       {"lsm_compact", 1, SQLITE_DIRECTONLY, compact_func},
       {"lsm_verify", 1, SQLITE_DIRECTONLY, verify_func},
       {"lsm_delete_range", 3, SQLITE_DIRECTONLY, delete_range_func},
+      {"lsm_create_index", 3, SQLITE_DIRECTONLY, create_index_func},
+      {"lsm_drop_index", 2, SQLITE_DIRECTONLY, drop_index_func},
+      {"lsm_add_column", 2, SQLITE_DIRECTONLY, add_column_func},
       {"lsm_backup", 1, SQLITE_DIRECTONLY, lsm_backup_func},
       /* The last: that it is there says that all the others are. */
       {"lsm_version", 0, SQLITE_INNOCUOUS | SQLITE_DETERMINISTIC, version_func},

@@ -246,6 +246,7 @@ static void declare_primary_key(lsm_parser *ps) {
 
 static void parse_column_key(lsm_parser *ps, lsm_column *col) {
   expect_word(ps, "KEY");
+  if (ps->adding) lsm_parser_fail(ps, "Cannot add a PRIMARY KEY column");
   declare_primary_key(ps);
   ps->pk_of_column = true;
   ps->pk_column = (int)(col - ps->schema->column);
@@ -270,6 +271,7 @@ static bool parse_column_constraint(lsm_parser *ps, lsm_column *col, lsm_column_
   } else if (lsm_parser_accept_word(ps, "NULL")) {
     parse_conflict(ps, col->name);
   } else if (lsm_parser_accept_word(ps, "UNIQUE")) {
+    if (ps->adding) lsm_parser_fail(ps, "Cannot add a UNIQUE column");
     extra->unique = true;
     parse_conflict(ps, col->name);
   } else if (lsm_parser_accept_word(ps, "COLLATE")) {
@@ -394,6 +396,28 @@ static void parse_table_constraint(lsm_parser *ps) {
   expect_end(ps);
 }
 
+static void start_arg(lsm_parser *ps, const char *arg) {
+  ps->arg = arg;
+  ps->t = lsm_token_at(arg);
+}
+
+/* Index NUMBER, which was made after the table. */
+static void add_later_index(lsm_parser *ps, const char *definition, int number) {
+  lsm_schema *s = ps->schema;
+  int npart = 0;
+  if (definition == NULL || ps->rc != SQLITE_OK) return;
+  start_arg(ps, definition);
+  if (number < s->ndefined || !lsm_parser_accept_word(ps, "INDEX")) {
+    lsm_parser_fail(ps, "index %d cannot be: %.100s", number, definition);
+    return;
+  }
+  char *name = parse_name(ps);
+  lsm_key_part *part = parse_parts(ps, &npart);
+  expect_end(ps);
+  add_index(ps, name, false, part, npart);
+  if (ps->rc == SQLITE_OK) s->index[s->nindex - 1].number = number;
+}
+
 /*----------------------------------------------------------------- finish */
 
 /* The value of the literal, by SQLite itself: its numbers, its affinity. */
@@ -431,7 +455,7 @@ static void finish_defaults(lsm_parser *ps) {
     lsm_column *col = &s->column[i];
     /* a rowid that is not given is a new one, whatever the default says */
     if (ps->extra[i].default_sql == NULL || i == s->alias_column) continue;
-    if (!col->not_null) {
+    if (!col->not_null && i < ps->first_added) {
       lsm_parser_fail(ps,
                       "column \"%s\": DEFAULT is supported with NOT NULL only, because SQLite "
                       "passes an omitted value to the module as NULL",
@@ -546,21 +570,31 @@ static void finish_entry(lsm_parser *ps, lsm_index *x) {
   x->entry->nkey = x->npart;
 }
 
-static void finish_indexes(lsm_parser *ps) {
+/* Index X of the definition gets its number; false: it is none, or dropped since. */
+static bool number_index(lsm_parser *ps, lsm_index *x, const lsm_additions *more) {
+  if (repeats(ps->schema, x)) return false;
+  x->number = ps->schema->ndefined++;
+  if (more == NULL || x->number >= LSM_MAX_INDEXES || !more->dropped[x->number]) return true;
+  if (x->unique) lsm_parser_fail(ps, "index %d is UNIQUE and cannot have been dropped", x->number);
+  return false;
+}
+
+static void finish_indexes(lsm_parser *ps, const lsm_additions *more) {
   lsm_schema *s = ps->schema;
   if (ps->rc != SQLITE_OK) return;
   int kept = 0, n = s->nindex, rank = s->key_rank;
   for (int i = 0; i < n; i++) {
     s->nindex = kept;
-    bool drop = repeats(s, &s->index[i]);
-    if (drop && i < rank) s->key_rank--;
-    if (!drop) s->index[kept++] = s->index[i];
+    bool keep = number_index(ps, &s->index[i], more);
+    if (!keep && i < rank) s->key_rank--;
+    if (keep) s->index[kept++] = s->index[i];
   }
   s->nindex = kept;
-  for (int i = 0; i < kept && ps->rc == SQLITE_OK; i++) finish_entry(ps, &s->index[i]);
+  for (int i = 0; more != NULL && i < LSM_MAX_INDEXES; i++) add_later_index(ps, more->index[i], i);
+  for (int i = 0; i < s->nindex && ps->rc == SQLITE_OK; i++) finish_entry(ps, &s->index[i]);
 }
 
-static void finish(lsm_parser *ps) {
+static void finish(lsm_parser *ps, const lsm_additions *more) {
   lsm_schema *s = ps->schema;
   finish_key(ps);
   s->rowid = (lsm_key_part){s->alias_column, LSM_AFF_INTEGER, LSM_COLL_BINARY, false};
@@ -572,7 +606,7 @@ static void finish(lsm_parser *ps) {
     s->affinity[i] = col->affinity;
     col->stored_pos = col->key_pos >= 0 ? -1 : s->nstored++;
   }
-  finish_indexes(ps);
+  finish_indexes(ps, more);
 }
 
 /*------------------------------------------------------------------ passes */
@@ -588,11 +622,6 @@ static clause clause_of(const lsm_token *first) {
     if (lsm_token_is_word(first, words[i])) return CLAUSE_CONSTRAINT;
   }
   return CLAUSE_COLUMN;
-}
-
-static void start_arg(lsm_parser *ps, const char *arg) {
-  ps->arg = arg;
-  ps->t = lsm_token_at(arg);
 }
 
 static void parse_args(lsm_parser *ps, int argc, const char *const *argv, bool columns) {
@@ -619,36 +648,59 @@ static bool only_options(int argc, const char *const *argv) {
   return true;
 }
 
-static void parse_all(lsm_parser *ps, int argc, const char *const *argv) {
+/* Columns that were added after the table was made. */
+static void parse_added_columns(lsm_parser *ps, const lsm_additions *more) {
+  ps->first_added = ps->schema->ncolumn;
+  ps->adding = true;
+  for (int i = 0; more != NULL && i < more->ncolumn && ps->rc == SQLITE_OK; i++) {
+    start_arg(ps, more->column[i]);
+    if (clause_of(&ps->t) != CLAUSE_COLUMN) {
+      lsm_parser_syntax(ps);
+    } else {
+      parse_column(ps);
+    }
+  }
+  ps->adding = false;
+}
+
+static void parse_all(lsm_parser *ps, int argc, const char *const *argv,
+                      const lsm_additions *more) {
   static const char *const kv[] = {"key PRIMARY KEY", "value"};
   lsm_schema *s = ps->schema;
   size_t max = (size_t)argc + 2;
+  if (more != NULL) max += (size_t)more->ncolumn + LSM_MAX_INDEXES;
   s->column = lsm_parser_alloc(ps, max * sizeof *s->column);
   s->index = lsm_parser_alloc(ps, 2 * max * sizeof *s->index);
   ps->extra = lsm_parser_alloc(ps, max * sizeof *ps->extra);
   s->opt.ttl_column = -1;
   if (only_options(argc, argv)) parse_args(ps, 2, kv, true);
   parse_args(ps, argc, argv, true);
+  parse_added_columns(ps, more);
   add_column_indexes(ps);
   parse_args(ps, argc, argv, false);
   if (ps->rc == SQLITE_OK && s->ncolumn == 0) {
     lsm_parser_fail(ps, "table \"%s\" has no columns", s->table);
   }
   lsm_parser_finish_options(ps);
-  if (ps->rc == SQLITE_OK) finish(ps);
+  if (ps->rc == SQLITE_OK) finish(ps, more);
 }
 
 /*----------------------------------------------------------------- public */
 
 int lsm_schema_parse(sqlite3 *db, int argc, const char *const *argv, lsm_schema **schema,
                      char **err) {
+  return lsm_schema_parse_more(db, argc, argv, NULL, schema, err);
+}
+
+int lsm_schema_parse_more(sqlite3 *db, int argc, const char *const *argv,
+                          const lsm_additions *more, lsm_schema **schema, char **err) {
   lsm_parser ps = {.db = db, .rc = SQLITE_OK};
   *schema = NULL;
   *err = NULL;
   ps.schema = lsm_calloc(sizeof *ps.schema);
   if (ps.schema == NULL) return SQLITE_NOMEM;
   ps.schema->table = copy_text(&ps, argv[2], strlen(argv[2]));
-  if (ps.rc == SQLITE_OK) parse_all(&ps, argc - 3, argv + 3);
+  if (ps.rc == SQLITE_OK) parse_all(&ps, argc - 3, argv + 3, more);
   if (ps.rc == SQLITE_OK) {
     *schema = ps.schema;
   } else {
@@ -675,6 +727,20 @@ int lsm_schema_find_column(const lsm_schema *schema, const char *name) {
     if (sqlite3_stricmp(schema->column[i].name, name) == 0) return i;
   }
   return -1;
+}
+
+char *lsm_schema_index_text(const lsm_schema *schema, const lsm_index *x) {
+  static const char *const collate[] = {"BINARY", "NOCASE", "RTRIM"};
+  sqlite3_str *s = sqlite3_str_new(NULL);
+  sqlite3_str_appendf(s, "INDEX \"%w\" (", x->name);
+  for (int i = 0; i < x->npart; i++) {
+    const lsm_key_part *p = &x->part[i];
+    sqlite3_str_appendf(s, "%s\"%w\" COLLATE %s%s", i == 0 ? "" : ", ",
+                        schema->column[p->column].name, collate[p->collation],
+                        p->desc ? " DESC" : "");
+  }
+  sqlite3_str_appendall(s, ")");
+  return sqlite3_str_finish(s);
 }
 
 char *lsm_schema_declaration(const lsm_schema *schema) {

@@ -19,7 +19,8 @@ typedef struct lsm_column {
   lsm_affinity affinity;
   lsm_collation collation;
   bool not_null;       /* declared so, or in a PRIMARY KEY other than the rowid */
-  bool has_default;    /* only with not_null, and not NULL */
+  bool has_default;    /* and it is not NULL. In a definition only with not_null; in a column that
+                       ** was added it is what older rows read */
   lsm_value deflt;     /* with the affinity applied */
   int key_pos;         /* position in the key, -1: not in it. The rowid alias has 0 */
   int stored_pos;      /* position among the values of the row, -1: comes from the key */
@@ -45,6 +46,7 @@ typedef enum lsm_key_kind {
 ** hidden). */
 typedef struct lsm_index {
   char *name; /* NULL: UNIQUE without a name */
+  int number; /* in the catalog */
   bool unique;
   lsm_key_part *part;
   int npart;
@@ -105,10 +107,22 @@ typedef struct lsm_schema {
                      ** collation than its column's; NULL: there is none */
   lsm_index *index; /* in the order of the definition, columns' UNIQUE first */
   int nindex;
+  int ndefined;     /* indexes of the definition, those dropped since included */
   int key_rank;     /* how many of them stand before the PRIMARY KEY */
   lsm_table_options opt;
   struct lsm_chunk *chunks; /* all memory; private */
 } lsm_schema;
+
+#define LSM_MAX_INDEXES 60 /* of a table; their numbers are smaller */
+
+/* What was done to a table since CREATE, which keeps its text. All of it is owned
+** by whoever has it (catalog.h). */
+typedef struct lsm_additions {
+  char **column; /* ncolumn definitions, in the order of their adding */
+  int ncolumn;
+  char *index[LSM_MAX_INDEXES];  /* definition of index N: "INDEX name (...)"; NULL: none */
+  bool dropped[LSM_MAX_INDEXES]; /* index N of the definition is gone */
+} lsm_additions;
 
 /* Parses argv[0..argc-1] as xCreate and xConnect get them (the first three are
 ** module, schema and table). DB evaluates DEFAULT literals. SQLITE_OK and
@@ -116,7 +130,13 @@ typedef struct lsm_schema {
 ** *err (sqlite3_free() it; may be NULL for lack of memory). */
 int lsm_schema_parse(sqlite3 *db, int argc, const char *const *argv, lsm_schema **schema,
                      char **err);
+/* The same, and what MORE says has been done since. */
+int lsm_schema_parse_more(sqlite3 *db, int argc, const char *const *argv,
+                          const lsm_additions *more, lsm_schema **schema, char **err);
 void lsm_schema_free(lsm_schema *schema); /* accepts NULL */
+
+/* X as "INDEX name (columns)", all names quoted; sqlite3_free() it, NULL: no memory. */
+char *lsm_schema_index_text(const lsm_schema *schema, const lsm_index *x);
 
 /* The text for sqlite3_declare_vtab(), sqlite3_free() it; NULL: no memory.
 **   rowid kinds       CREATE TABLE x(columns)

@@ -25,6 +25,8 @@ typedef struct lsm_parser {
   lsm_key_part *pk; /* PRIMARY KEY (...) */
   int npk;
   char *ttl_column; /* name */
+  bool adding;      /* the columns read now are added ones: */
+  int first_added;  /* from this one on */
   int rc;           /* SQLITE_*; the first failure stays */
   char *err;        /* its message, from sqlite3_mprintf() */
 } lsm_parser;

@@ -58,21 +58,18 @@ static int store_path(const lsm_vtab *v, char **path) {
   return *path == NULL ? SQLITE_NOMEM : SQLITE_OK;
 }
 
-/* Opens the store of v into v->cs; makes it if need be when ID, the one it is known to
-** have, is NULL. A database file tells where the store is: without knowing its id it
-** cannot lead to anybody else's. */
-static int open_share(lsm_vtab *v, const uint8_t *id, char **err) {
+/* Opens (create: makes) the store of v into v->cs. */
+static int open_share(lsm_vtab *v, bool create, char **err) {
   const lsm_table_options *t = &v->schema->opt;
   lsm_options opt;
   char *path = NULL;
   lsm_options_init(&opt);
   if (t->given & LSM_OPT_MEMTABLE_SIZE) opt.memtable_size = (size_t)t->memtable_size;
   if (t->given & LSM_OPT_CACHE_SIZE) opt.cache_size = (size_t)t->cache_size;
-  opt.create = id == NULL;
+  opt.create = create;
   opt.read_only = sqlite3_db_readonly(v->conn->db, v->db_schema) == 1;
   int code = store_path(v, &path);
   if (code != SQLITE_OK) return code;
-  if (path != NULL) opt.store_id = id;
   bool memory = schema_is_memory(v->conn->db, v->db_schema);
   const char *host = memory ? NULL : sqlite3_db_filename(v->conn->db, v->db_schema);
   lsm_rc rc = lsm_conn_open_store(v->conn, path, host, &opt, &v->cs);
@@ -80,6 +77,19 @@ static int open_share(lsm_vtab *v, const uint8_t *id, char **err) {
   if (rc == LSM_OK) return SQLITE_OK;
   *err = sqlite3_mprintf("table %s: %s", v->table, lsm_errmsg());
   return lsm_sqlite_code(rc);
+}
+
+/* Does the connection look at the database as it was before a later transaction? */
+static bool is_older_state(lsm_vtab *v) {
+  lsm_conn_store *cs = v->cs;
+  uint64_t mine = 0, newest = 0;
+  bool known = false;
+  if (lsm_token_find(cs, v->db_schema) != SQLITE_OK) return false;
+  if (lsm_token_read(cs, &mine) != SQLITE_OK) return false;
+  const char *file = sqlite3_db_filename(v->conn->db, v->db_schema);
+  return file != NULL && file[0] != 0 &&
+         lsm_token_peek(file, cs->token.host, &newest, &known) == LSM_OK && known &&
+         newest != LSM_TOKEN_LOST && newest > mine;
 }
 
 /* Does the store know the keyspace, and the catalog the store? */
@@ -98,12 +108,18 @@ static int check_identity(lsm_vtab *v, const lsm_catalog *cat, char **err) {
   }
   lsm_rc rc = lsm_keyspace_get(db, cat->keyspace, &opt);
   for (int i = 0; i < v->schema->nindex && rc == LSM_OK; i++) {
-    if (cat->index[i] == 0) {
+    int n = v->schema->index[i].number;
+    if (cat->index[n] == 0) {
       *err =
-          sqlite3_mprintf("shadow table \"%s_lsm\" is damaged: index %d is missing", v->table, i);
+          sqlite3_mprintf("shadow table \"%s_lsm\" is damaged: index %d is missing", v->table, n);
       return SQLITE_CORRUPT_VTAB;
     }
-    rc = lsm_keyspace_get(db, cat->index[i], &opt);
+    rc = lsm_keyspace_get(db, cat->index[n], &opt);
+  }
+  if (rc == LSM_NOTFOUND && is_older_state(v)) {
+    *err = sqlite3_mprintf("table %s: %s: the state that this transaction reads is no longer kept",
+                           v->table, lsm_store_path(v->cs->store));
+    return SQLITE_BUSY_SNAPSHOT;
   }
   if (rc != LSM_OK) {
     *err =
@@ -120,7 +136,7 @@ static void use_keyspaces(lsm_vtab *v, const lsm_catalog *cat) {
   v->nindex = v->schema->nindex;
   for (int i = 0; i < v->nindex; i++) {
     v->index[i].def = &v->schema->index[i];
-    v->index[i].keyspace = cat->index[i];
+    v->index[i].keyspace = cat->index[v->schema->index[i].number];
   }
 }
 
@@ -138,9 +154,7 @@ static int check_age(lsm_vtab *v, char **err) {
   if (rc == SQLITE_OK) rc = lsm_token_read(cs, &known);
   if (rc == SQLITE_NOTFOUND) return SQLITE_OK;
   if (rc != SQLITE_OK) {
-    *err = sqlite3_mprintf("table %s: %s", v->table,
-                           rc == SQLITE_CORRUPT_VTAB ? "a shadow table (..._lsm) has triggers"
-                                                     : sqlite3_errmsg(v->conn->db));
+    *err = sqlite3_mprintf("table %s: %s", v->table, sqlite3_errmsg(v->conn->db));
     return rc;
   }
   for (int i = 0; i < AGE_TRIES && known > lsm_last_txid(db); i++) {
@@ -161,11 +175,24 @@ static int check_age(lsm_vtab *v, char **err) {
   return SQLITE_CANTOPEN;
 }
 
+/* Is the definition, as it was read at connect, still the one of the catalog? SQLite
+** connects a table anew when it changes; but a row can be written by hand. */
+static int check_definition(lsm_vtab *v, const lsm_catalog *cat, char **err) {
+  if (v->damage != NULL) {
+    *err = sqlite3_mprintf("shadow table \"%s_lsm\" is damaged: %s", v->table, v->damage);
+    return SQLITE_CORRUPT_VTAB;
+  }
+  if (lsm_additions_hash(&cat->more) == v->additions) return SQLITE_OK;
+  *err = sqlite3_mprintf("table %s: its shadow table \"%s_lsm\" has changed", v->table, v->table);
+  return SQLITE_LOCKED;
+}
+
 static int open_existing(lsm_vtab *v, char **err) {
   lsm_catalog cat;
   int rc = lsm_catalog_read(v->conn->db, v->db_schema, v->table, &cat, err);
   if (rc == SQLITE_NOTFOUND) rc = SQLITE_CORRUPT_VTAB;
-  if (rc == SQLITE_OK) rc = open_share(v, cat.store_id, err);
+  if (rc == SQLITE_OK) rc = check_definition(v, &cat, err);
+  if (rc == SQLITE_OK) rc = open_share(v, false, err);
   if (rc == SQLITE_OK) rc = check_identity(v, &cat, err);
   if (rc == SQLITE_OK) rc = check_age(v, err);
   if (rc == SQLITE_OK) {
@@ -174,6 +201,7 @@ static int open_existing(lsm_vtab *v, char **err) {
     lsm_conn_store_unref(v->cs);
     v->cs = NULL;
   }
+  lsm_catalog_fini(&cat);
   return rc;
 }
 
@@ -209,6 +237,9 @@ static void free_vtab(lsm_vtab *v) {
   for (int i = 0; i < v->nindex; i++) lsm_entry_fini(&v->index[i].entry);
   sqlite3_free(v->index);
   lsm_schema_free(v->schema);
+  for (int i = 0; i < v->argc; i++) sqlite3_free(v->argv[i]);
+  sqlite3_free(v->argv);
+  sqlite3_free(v->damage);
   sqlite3_free(v->values);
   sqlite3_free(v->hold);
   sqlite3_free(v->db_schema);
@@ -229,9 +260,55 @@ static int refuse_unsupported(const lsm_schema *s, char **err) {
   return SQLITE_OK;
 }
 
-/* The object, its definition parsed and declared. */
-static int new_vtab(sqlite3 *db, lsm_conn *conn, int argc, const char *const *argv, lsm_vtab **out,
-                    char **err) {
+static int keep_args(lsm_vtab *v, int argc, const char *const *argv) {
+  v->argv = sqlite3_malloc64(sizeof(char *) * (size_t)argc);
+  if (v->argv == NULL) return SQLITE_NOMEM;
+  for (; v->argc < argc; v->argc++) {
+    v->argv[v->argc] = sqlite3_mprintf("%s", argv[v->argc]);
+    if (v->argv[v->argc] == NULL) return SQLITE_NOMEM;
+  }
+  return SQLITE_OK;
+}
+
+/* What was done to the table since it was made. A catalog that is damaged, or gone,
+** is for whoever wants rows: the table must connect to be dropped. */
+static int read_additions(lsm_vtab *v, lsm_catalog *cat, char **err) {
+  lsm_conn *c = v->conn;
+  if (c->connecting > 0) { /* of a hostile file: a shadow table is an ordinary one */
+    *err = sqlite3_mprintf("table %s: it is the shadow table of another", v->table);
+    return SQLITE_ERROR;
+  }
+  c->connecting++;
+  int rc = lsm_catalog_read(c->db, v->db_schema, v->table, cat, NULL);
+  c->connecting--;
+  if (rc == SQLITE_NOTFOUND || rc == SQLITE_ERROR || (rc & 0xff) == SQLITE_CORRUPT) {
+    lsm_catalog_fini(cat);
+    rc = SQLITE_OK;
+  }
+  if (rc != SQLITE_OK) *err = sqlite3_mprintf("%s", sqlite3_errmsg(c->db));
+  v->additions = lsm_additions_hash(&cat->more);
+  return rc;
+}
+
+/* The definition, with what the catalog adds to it. */
+static int parse_schema(lsm_vtab *v, int argc, const char *const *argv, bool made, char **err) {
+  lsm_catalog cat;
+  memset(&cat, 0, sizeof(cat));
+  int rc = made ? SQLITE_OK : read_additions(v, &cat, err);
+  if (rc == SQLITE_OK && v->additions != 0) {
+    rc = lsm_schema_parse_more(v->conn->db, argc, argv, &cat.more, &v->schema, &v->damage);
+    if (rc == SQLITE_ERROR) rc = SQLITE_OK;
+  }
+  lsm_catalog_fini(&cat);
+  if (rc == SQLITE_OK && v->schema == NULL) {
+    rc = lsm_schema_parse(v->conn->db, argc, argv, &v->schema, err);
+  }
+  return rc;
+}
+
+/* The object, its definition parsed and declared. made: just now. */
+static int new_vtab(sqlite3 *db, lsm_conn *conn, int argc, const char *const *argv, bool made,
+                    lsm_vtab **out, char **err) {
   *out = NULL;
   lsm_vtab *v = sqlite3_malloc(sizeof(*v));
   if (v == NULL) return SQLITE_NOMEM;
@@ -242,7 +319,8 @@ static int new_vtab(sqlite3 *db, lsm_conn *conn, int argc, const char *const *ar
   v->db_schema = sqlite3_mprintf("%s", argv[1]);
   v->table = sqlite3_mprintf("%s", argv[2]);
   int rc = v->db_schema == NULL || v->table == NULL ? SQLITE_NOMEM : SQLITE_OK;
-  if (rc == SQLITE_OK) rc = lsm_schema_parse(db, argc, argv, &v->schema, err);
+  if (rc == SQLITE_OK) rc = keep_args(v, argc, argv);
+  if (rc == SQLITE_OK) rc = parse_schema(v, argc, argv, made, err);
   if (rc == SQLITE_OK) rc = refuse_unsupported(v->schema, err);
   if (rc == SQLITE_OK) {
     int n = v->schema->ncolumn;
@@ -273,7 +351,7 @@ static int vtab_connect(sqlite3 *db, void *aux, int argc, const char *const *arg
                         sqlite3_vtab **out, char **err) {
   lsm_vtab *v;
   lsm_marker_make(aux, 0);
-  int rc = new_vtab(db, aux, argc, argv, &v, err);
+  int rc = new_vtab(db, aux, argc, argv, false, &v, err);
   *out = v == NULL ? NULL : &v->base;
   return rc;
 }
@@ -310,9 +388,9 @@ static int vtab_create(sqlite3 *db, void *aux, int argc, const char *const *argv
   lsm_catalog cat;
   *out = NULL;
   lsm_marker_make(aux, 1);
-  int code = new_vtab(db, aux, argc, argv, &v, err);
+  int code = new_vtab(db, aux, argc, argv, true, &v, err);
   if (code != SQLITE_OK) return code;
-  code = open_share(v, NULL, err);
+  code = open_share(v, true, err);
   if (code == SQLITE_OK) {
     code = make_keyspaces(v, &cat, err);
     if (code == SQLITE_OK) code = lsm_catalog_create(db, v->db_schema, v->table, &cat, err);
@@ -344,9 +422,9 @@ static int vtab_destroy(sqlite3_vtab *vtab) {
     const uint8_t *id = lsm_store_id(lsm_store_db(v->cs->store));
     rc = lsm_marker_join(conn, true);
     if (rc == SQLITE_OK) rc = lsm_token_hand_on(conn->db, v->db_schema, v->table, id);
-    if (rc == SQLITE_OK) rc = lsm_conn_add_drop(conn, v->cs, v->keyspace, v->db_schema, v->table);
+    if (rc == SQLITE_OK) rc = lsm_conn_add_drop(conn, v->cs, v->keyspace, v->db_schema, false);
     for (int i = 0; i < v->nindex && rc == SQLITE_OK; i++) {
-      rc = lsm_conn_add_drop(conn, v->cs, v->index[i].keyspace, v->db_schema, v->table);
+      rc = lsm_conn_add_drop(conn, v->cs, v->index[i].keyspace, v->db_schema, false);
     }
   }
   if (rc == SQLITE_OK) rc = lsm_catalog_drop(conn->db, v->db_schema, v->table, NULL);
@@ -377,7 +455,7 @@ static int vtab_shadow_name(const char *suffix) {
 
 /*------------------------------------------------------------------- find */
 
-static lsm_vtab *find_connected(lsm_conn *c, const char *schema, const char *table) {
+lsm_vtab *lsm_vtab_connected(lsm_conn *c, const char *schema, const char *table) {
   for (lsm_vtab *v = c->vtabs; v != NULL; v = v->next) {
     if (sqlite3_stricmp(v->db_schema, schema) == 0 && sqlite3_stricmp(v->table, table) == 0) {
       return v;
@@ -393,7 +471,7 @@ static lsm_vtab *find_in_schema(lsm_conn *c, const char *schema, const char *tab
   bool there = sql != NULL && sqlite3_prepare_v2(c->db, sql, -1, &stmt, NULL) == SQLITE_OK;
   sqlite3_finalize(stmt);
   sqlite3_free(sql);
-  return there ? find_connected(c, schema, table) : NULL;
+  return there ? lsm_vtab_connected(c, schema, table) : NULL;
 }
 
 /* Tries temp, main and the attached databases, in SQLite's own order. */

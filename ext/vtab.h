@@ -30,10 +30,23 @@ typedef struct lsm_range_delete {
   bool done;
 } lsm_range_delete;
 
+/* A change of the table's definition that the next scan is to make instead of
+** reading: alter.c. */
+typedef struct lsm_alter {
+  int (*make)(struct lsm_vtab *v, struct lsm_alter *a); /* an SQLite code; sets zErrMsg */
+  const char *name; /* of an index */
+  const char *text; /* its columns, or the column's definition */
+  bool done;        /* it has been tried */
+} lsm_alter;
+
 typedef struct lsm_vtab {
   sqlite3_vtab base;
   lsm_conn *conn;
-  lsm_schema *schema;
+  int argc; /* what CREATE said, */
+  char **argv;
+  lsm_schema *schema; /* and what was added since */
+  uint64_t additions; /* which (lsm_additions_hash) */
+  char *damage;       /* they cannot be understood: why. schema is without them */
   char *db_schema; /* "main", "temp", ...: argv[1] */
   char *table;     /* its name now */
   lsm_conn_store *cs; /* NULL until first used: connecting opens nothing */
@@ -53,7 +66,22 @@ typedef struct lsm_vtab {
   lsm_buf other_key;   /* whose row it is, */
   lsm_buf removals;    /* and what is to go */
   lsm_range_delete *range_delete; /* NULL: none */
+  lsm_alter *alter;               /* NULL: none */
 } lsm_vtab;
+
+/* alter.c: what lsm_create_index(), lsm_drop_index() and lsm_add_column() do, as
+** lsm_alter.make; run: has the table do it. An SQLite code, its message is the
+** connection's. */
+int lsm_alter_create_index(lsm_vtab *v, lsm_alter *a);
+int lsm_alter_drop_index(lsm_vtab *v, lsm_alter *a);
+int lsm_alter_add_column(lsm_vtab *v, lsm_alter *a);
+int lsm_alter_run(lsm_vtab *v, lsm_alter *a);
+/* Is a statement of the connection at work that writes? */
+bool lsm_alter_in_the_way(sqlite3 *db);
+
+/* build.c: entries in KEYSPACE, which has none, for index X of S, one for each row
+** of V: sorted in memory that does not grow with their number. REQUIRES: v->cs->txn. */
+lsm_rc lsm_index_build(lsm_vtab *v, const lsm_schema *s, const lsm_index *x, uint32_t keyspace);
 
 /* Opens the table's store if that was not done yet. Sets zErrMsg. */
 int lsm_vtab_open_store(lsm_vtab *v);
@@ -64,6 +92,9 @@ int lsm_vtab_open_store(lsm_vtab *v);
 ** use the store for longer. An unknown name is SQLITE_ERROR; on any failure
 ** *err is set (sqlite3_free() it). */
 int lsm_vtab_find(lsm_conn *conn, const char *name, lsm_vtab **v, char **err);
+
+/* The object of that name that was connected last; NULL: there is none. */
+lsm_vtab *lsm_vtab_connected(lsm_conn *conn, const char *schema, const char *table);
 
 int lsm_vtab_register(sqlite3 *db, lsm_conn *conn);
 

@@ -16,7 +16,9 @@ int lsm_vtab_join(lsm_vtab *v, bool begin) {
 
 int lsm_vtab_begin(sqlite3_vtab *vtab) {
   lsm_vtab *v = (lsm_vtab *)vtab;
-  v->joined_late = v->cs != NULL && v->cs->txn != NULL;
+  int code = lsm_vtab_open_store(v);
+  if (code != SQLITE_OK) return code;
+  v->joined_late = v->cs->txn != NULL;
   return lsm_vtab_join(v, true);
 }
 

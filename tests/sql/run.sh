@@ -6,10 +6,13 @@
 #                    CREATE TABLE name(columns) [WITHOUT ROWID]; -- lsm
 #                turned into CREATE VIRTUAL TABLE name USING lsm(columns). Both
 #                runs must print the same, errors and their line numbers too.
+#                The same for lines CREATE INDEX i ON t(columns); -- lsm
+#                ALTER TABLE t ADD COLUMN definition; -- lsm    DROP INDEX i; -- lsm t
 #   other *.sql  Run once; must print what stands in <name>.expected.
 #   ../../sql/*.sql   The scripts for people; expected/<name>.out.
 #   test_python.py    The same ideas in a second binding, and random ones.
 #   test_snapshots.py What several connections see of each other.
+#   test_alter.py     And of indexes made and dropped, and columns added.
 #   fuzz_diff.py      Random schemas and statements: 50 seeds, in at most a minute.
 #
 # In same_*.sql and *.sql these lines are replaced in place:
@@ -64,6 +67,10 @@ directives() { # lsm|ordinary, database
     sed -E "s#^--@reopen\$#.open $2\n.load $ext#
       /^--@flush /{s#^--@flush (.*)\$#SELECT lsm_flush('\1');#;s#.*#$quiet#;}
       /^--@compact /{s#^--@compact (.*)\$#SELECT lsm_compact('\1');#;s#.*#$quiet#;}
+      /^(CREATE INDEX|DROP INDEX|ALTER TABLE) .*; -- lsm/{s#'#''#g
+      s#^CREATE INDEX (.*) ON ([^ (]*) ?\((.*)\); -- lsm\$#SELECT 1 WHERE lsm_create_index('\2', '\1', '\3') IS NULL;#
+      s#^DROP INDEX (.*); -- lsm (.*)\$#SELECT 1 WHERE lsm_drop_index('\2', '\1') IS NULL;#
+      s#^ALTER TABLE (.*) ADD COLUMN (.*); -- lsm\$#SELECT 1 WHERE lsm_add_column('\1', '\2') IS NULL;#;}
       s#^CREATE TABLE ([^(]*)\((.*)\)( WITHOUT ROWID)?; -- lsm\$#CREATE VIRTUAL TABLE \1 USING lsm(\2);#"
   else
     sed -E "s#^--@reopen\$#.open $2\n.load $ext#
