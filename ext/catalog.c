@@ -68,7 +68,7 @@ int lsm_catalog_create(sqlite3 *db, const char *schema, const char *table, const
   return rc;
 }
 
-/* Does the schema hold a table of that name? Asked first, so that a missing
+/* Does the schema hold an ordinary table of that name? Asked first, so that a missing
 ** table is told from every other reason not to prepare. */
 static int shadow_exists(sqlite3 *db, const char *schema, const char *table, int *exists) {
   sqlite3_stmt *stmt = NULL;
@@ -76,8 +76,9 @@ static int shadow_exists(sqlite3 *db, const char *schema, const char *table, int
   const char *master =
       sqlite3_stricmp(schema, "temp") == 0 ? "sqlite_temp_master" : "sqlite_master";
   char *sql = sqlite3_mprintf(
-      "SELECT 1 FROM \"%w\".%s WHERE type = 'table' AND name = '%q_lsm' COLLATE nocase", schema,
-      master, table);
+      "SELECT 1 FROM \"%w\".%s WHERE type = 'table' AND rootpage > 0"
+      " AND name = '%q_lsm' COLLATE nocase",
+      schema, master, table);
   if (sql == NULL) return SQLITE_NOMEM;
   int rc = sqlite3_prepare_v2(db, sql, -1, &stmt, NULL);
   if (rc == SQLITE_OK) {
@@ -130,7 +131,8 @@ static int take_row(sqlite3_stmt *stmt, lsm_catalog *c, sqlite3_int64 *format, i
   int n;
   if (name == NULL) return SQLITE_OK;
   if (strcmp(name, "format") == 0) {
-    *format = sqlite3_column_int64(stmt, 1);
+    bool good = sqlite3_column_type(stmt, 1) == SQLITE_INTEGER;
+    *format = good ? sqlite3_column_int64(stmt, 1) : 0;
   } else if (strcmp(name, "keyspace") == 0) {
     c->keyspace = keyspace_of(stmt);
     if (c->keyspace != 0) *have |= 1;

@@ -128,11 +128,15 @@ static void keep_snapshots(lsm_conn_store *cs) {
   c->reading = lsm_marker_join(c, false) == SQLITE_OK;
 }
 
+#define BAD_SHADOW "a shadow table (..._lsm) has lost its rows, or has triggers"
+
 /* A failure to read the token, as the thread's message. */
 static lsm_rc token_unread(lsm_conn_store *cs, int code) {
   switch (code & 0xff) {
     case SQLITE_NOMEM: return lsm_nomem();
     case SQLITE_INTERRUPT: return lsm_fail(LSM_INTERRUPT, "interrupted");
+    case SQLITE_CORRUPT:
+      return lsm_fail(LSM_CORRUPT, "%s: " BAD_SHADOW, lsm_store_path(cs->store));
     default:
       return lsm_fail((code & 0xff) == SQLITE_BUSY ? LSM_BUSY : LSM_MISUSE,
                       "%s: cannot read the transaction's number: %s", lsm_store_path(cs->store),
@@ -283,7 +287,7 @@ static int token_failed(lsm_conn_store *cs, int code) {
   (void)lsm_fail(LSM_IOERR, "%s: cannot note the transaction in the database: %s",
                  lsm_store_path(cs->store),
                  code == SQLITE_NOTFOUND || code == SQLITE_CORRUPT_VTAB
-                     ? "a shadow table has lost its rows"
+                     ? BAD_SHADOW
                      : sqlite3_errmsg(cs->conn->db));
   return code == SQLITE_NOTFOUND ? SQLITE_CORRUPT_VTAB : code;
 }

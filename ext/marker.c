@@ -18,6 +18,7 @@ static int marker_connect(sqlite3 *db, void *aux, int argc, const char *const *a
                           sqlite3_vtab **out, char **err) {
   (void)argc, (void)argv, (void)err;
   int rc = sqlite3_declare_vtab(db, "CREATE TABLE x(k INTEGER)");
+  if (rc == SQLITE_OK) rc = sqlite3_vtab_config(db, SQLITE_VTAB_DIRECTONLY);
   if (rc != SQLITE_OK) return rc;
   marker *m = sqlite3_malloc(sizeof(*m));
   if (m == NULL) return SQLITE_NOMEM;

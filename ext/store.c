@@ -84,19 +84,30 @@ static lsm_rc host_txid(void *arg, const uint8_t *id, uint64_t *txid, bool *know
   return rc;
 }
 
-/* Makes what the database has committed durable: the content of its log and,
-** in the rollback modes, the removal of its journal. The database file itself
-** is never opened here: closing it would drop SQLite's own locks on it. */
-static lsm_rc sync_host(const char *file) {
-  lsm_env *env = lsm_env_default();
-  lsm_buf path = {0};
+/* Syncs the file PATH, if it is there. */
+static lsm_rc sync_if_there(lsm_env *env, const char *path) {
   lsm_file *f = NULL;
-  lsm_rc rc = lsm_buf_append(&path, file, strlen(file));
-  if (rc == LSM_OK) rc = lsm_buf_append(&path, "-wal", 5);
-  if (rc == LSM_OK) rc = env->open(env, (const char *)path.data, LSM_OPEN_WRITE, &f);
+  lsm_rc rc = env->open(env, path, LSM_OPEN_WRITE, &f);
   if (rc == LSM_OK) rc = lsm_file_sync(f);
   lsm_file_close(f);
-  if (rc == LSM_NOTFOUND) rc = LSM_OK;
+  return rc == LSM_NOTFOUND ? LSM_OK : rc;
+}
+
+/* Makes what the database has committed durable: the content of its log and, in
+** the rollback modes, the end of its journal, which may be its removal or, with
+** PERSIST and TRUNCATE, a change of it. The database file itself is never opened
+** here: closing it would drop SQLite's own locks on it. */
+static lsm_rc sync_host(const char *file) {
+  static const char *const beside[] = {"-wal", "-journal"};
+  lsm_env *env = lsm_env_default();
+  lsm_buf path = {0};
+  lsm_rc rc = LSM_OK;
+  for (int i = 0; i < 2 && rc == LSM_OK; i++) {
+    lsm_buf_clear(&path);
+    rc = lsm_buf_append(&path, file, strlen(file));
+    if (rc == LSM_OK) rc = lsm_buf_append(&path, beside[i], strlen(beside[i]) + 1);
+    if (rc == LSM_OK) rc = sync_if_there(env, (const char *)path.data);
+  }
   if (rc == LSM_OK) {
     char *slash = strrchr((char *)path.data, '/');
     if (slash != NULL) slash[slash == (char *)path.data ? 1 : 0] = 0;

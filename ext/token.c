@@ -71,8 +71,8 @@ static int find_shadow(sqlite3 *db, const char *schema, const uint8_t *store_id,
   const char *master = sqlite3_stricmp(schema, "temp") == 0 ? "sqlite_temp_master" : "sqlite_master";
   *table = NULL;
   int rc = prepare(db, &stmt, 0,
-                   sqlite3_mprintf("SELECT name FROM \"%w\".%s WHERE type = 'table' AND"
-                                   " name LIKE '%%\\_lsm' ESCAPE '\\' ORDER BY rowid",
+                   sqlite3_mprintf("SELECT name FROM \"%w\".%s WHERE type = 'table' AND rootpage > 0"
+                                   " AND name LIKE '%%\\_lsm' ESCAPE '\\' ORDER BY rowid",
                                    schema, master));
   if (rc != SQLITE_OK) return rc;
   while (*table == NULL && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
@@ -178,6 +178,21 @@ int lsm_token_hand_on(sqlite3 *db, const char *schema, const char *table,
 
 /*---------------------------------------------------------- read and write */
 
+/* Ours has none, and one would run inside the commit. Besides, a statement of ours whose
+** triggers name an lsm table would keep that from ever being disconnected. */
+static int refuse_triggers(sqlite3 *db, const char *schema, const char *home) {
+  sqlite3_stmt *stmt;
+  const char *master = sqlite3_stricmp(schema, "temp") == 0 ? "sqlite_temp_master" : "sqlite_master";
+  int rc = prepare(db, &stmt, 0,
+                   sqlite3_mprintf("SELECT 1 FROM \"%w\".%s WHERE type = 'trigger' AND"
+                                   " tbl_name = '%q_lsm' COLLATE nocase",
+                                   schema, master, home));
+  if (rc != SQLITE_OK) return rc;
+  bool found = sqlite3_step(stmt) == SQLITE_ROW;
+  rc = sqlite3_finalize(stmt);
+  return found ? SQLITE_CORRUPT_VTAB : rc;
+}
+
 int lsm_token_find(lsm_conn_store *cs, const char *schema) {
   lsm_token *t = &cs->token;
   sqlite3 *db = cs->conn->db;
@@ -189,6 +204,11 @@ int lsm_token_find(lsm_conn_store *cs, const char *schema) {
                        &home);
   if (rc != SQLITE_OK) return rc;
   if (home == NULL) return SQLITE_NOTFOUND;
+  rc = refuse_triggers(db, schema, home);
+  if (rc != SQLITE_OK) {
+    sqlite3_free(home);
+    return rc;
+  }
   memcpy(t->host, h.host, LSM_HOST_ID_SIZE);
   t->table = home;
   t->schema = sqlite3_mprintf("%s", schema);
@@ -240,7 +260,12 @@ int lsm_token_write(lsm_conn_store *cs, uint64_t txid) {
     sqlite3_bind_int64(stmt, 1, (sqlite3_int64)txid);
     sqlite3_step(stmt);
     rc = sqlite3_reset(stmt);
-    if (rc == SQLITE_OK && sqlite3_changes(cs->conn->db) == 1) return SQLITE_OK;
+    bool good = rc == SQLITE_OK && sqlite3_changes(cs->conn->db) == 1;
+    /* Prepared anew after a change of the schema it may have other triggers. */
+    if (sqlite3_stmt_status(stmt, SQLITE_STMTSTATUS_REPREPARE, 1) > 0 && good) {
+      lsm_token_forget(&cs->token);
+    }
+    if (good) return SQLITE_OK;
     if (rc != SQLITE_OK && rc != SQLITE_ERROR) return rc;
     rc = find_again(cs);
     if (rc != SQLITE_OK) return rc;

@@ -58,18 +58,21 @@ static int store_path(const lsm_vtab *v, char **path) {
   return *path == NULL ? SQLITE_NOMEM : SQLITE_OK;
 }
 
-/* Opens (create: makes) the store of v into v->cs. */
-static int open_share(lsm_vtab *v, bool create, char **err) {
+/* Opens the store of v into v->cs; makes it if need be when ID, the one it is known to
+** have, is NULL. A database file tells where the store is: without knowing its id it
+** cannot lead to anybody else's. */
+static int open_share(lsm_vtab *v, const uint8_t *id, char **err) {
   const lsm_table_options *t = &v->schema->opt;
   lsm_options opt;
   char *path = NULL;
   lsm_options_init(&opt);
   if (t->given & LSM_OPT_MEMTABLE_SIZE) opt.memtable_size = (size_t)t->memtable_size;
   if (t->given & LSM_OPT_CACHE_SIZE) opt.cache_size = (size_t)t->cache_size;
-  opt.create = create;
+  opt.create = id == NULL;
   opt.read_only = sqlite3_db_readonly(v->conn->db, v->db_schema) == 1;
   int code = store_path(v, &path);
   if (code != SQLITE_OK) return code;
+  if (path != NULL) opt.store_id = id;
   bool memory = schema_is_memory(v->conn->db, v->db_schema);
   const char *host = memory ? NULL : sqlite3_db_filename(v->conn->db, v->db_schema);
   lsm_rc rc = lsm_conn_open_store(v->conn, path, host, &opt, &v->cs);
@@ -154,7 +157,9 @@ static int check_age(lsm_vtab *v, char **err) {
   if (rc == SQLITE_OK) rc = lsm_token_read(cs, &known);
   if (rc == SQLITE_NOTFOUND) return SQLITE_OK;
   if (rc != SQLITE_OK) {
-    *err = sqlite3_mprintf("table %s: %s", v->table, sqlite3_errmsg(v->conn->db));
+    *err = sqlite3_mprintf("table %s: %s", v->table,
+                           rc == SQLITE_CORRUPT_VTAB ? "a shadow table (..._lsm) has triggers"
+                                                     : sqlite3_errmsg(v->conn->db));
     return rc;
   }
   for (int i = 0; i < AGE_TRIES && known > lsm_last_txid(db); i++) {
@@ -192,7 +197,7 @@ static int open_existing(lsm_vtab *v, char **err) {
   int rc = lsm_catalog_read(v->conn->db, v->db_schema, v->table, &cat, err);
   if (rc == SQLITE_NOTFOUND) rc = SQLITE_CORRUPT_VTAB;
   if (rc == SQLITE_OK) rc = check_definition(v, &cat, err);
-  if (rc == SQLITE_OK) rc = open_share(v, false, err);
+  if (rc == SQLITE_OK) rc = open_share(v, cat.store_id, err);
   if (rc == SQLITE_OK) rc = check_identity(v, &cat, err);
   if (rc == SQLITE_OK) rc = check_age(v, err);
   if (rc == SQLITE_OK) {
@@ -390,7 +395,7 @@ static int vtab_create(sqlite3 *db, void *aux, int argc, const char *const *argv
   lsm_marker_make(aux, 1);
   int code = new_vtab(db, aux, argc, argv, true, &v, err);
   if (code != SQLITE_OK) return code;
-  code = open_share(v, true, err);
+  code = open_share(v, NULL, err);
   if (code == SQLITE_OK) {
     code = make_keyspaces(v, &cat, err);
     if (code == SQLITE_OK) code = lsm_catalog_create(db, v->db_schema, v->table, &cat, err);

@@ -37,6 +37,7 @@ typedef struct news {
   lsm_version *imm_runs;
   bool push;              /* the active one becomes immutable */
   bool has_log;           /* something was read from a log */
+  lsm_wal_follower *followed; /* the active one, if it is another than before */
   uint64_t number, end;
   uint32_t salt;
 } news;
@@ -47,6 +48,7 @@ static void news_fini(news *n) {
   lsm_memtable_unref(n->imm);
   lsm_version_unref(n->mem_runs);
   lsm_version_unref(n->imm_runs);
+  lsm_wal_unfollow(n->followed);
   memset(n, 0, sizeof(*n));
 }
 
@@ -73,40 +75,59 @@ static lsm_rc read_manifest(lsm_db *db, news *n) {
   return rc;
 }
 
-/* A log from its start into a new memtable. */
-static lsm_rc read_log(lsm_db *db, uint64_t number, uint64_t end, lsm_memtable **mem,
-                       lsm_version **runs, lsm_wal_info *info) {
-  lsm_rc rc = lsm_memtable_new(mem);
-  return rc == LSM_OK ? lsm_replay_range(db, *mem, runs, number, 0, end, info) : rc;
-}
-
-/* On in the active log, up to END. Readers' views must not see half a batch. */
-static lsm_rc read_on(lsm_db *db, uint64_t end) {
-  lsm_wal_info info;
-  if (db->log_end >= end) return LSM_OK;
-  lsm_mutex_lock(&db->apply_mu);
-  lsm_rc rc = lsm_replay_range(db, db->mem, &db->mem_runs, db->log_number, db->log_end, end,
-                               &info);
-  if (rc == LSM_OK) lsm_db_raise_committed(db, db->replayed);
-  lsm_mutex_unlock(&db->apply_mu);
-  if (rc == LSM_OK) {
-    db->log_end = end;
-    db->log_salt = info.salt;
-  }
-  return rc;
-}
-
-/* The header of a log: what came before it. */
-static lsm_rc read_head(lsm_db *db, uint64_t number, lsm_wal_info *info) {
+static lsm_rc follow(lsm_db *db, uint64_t number, lsm_wal_follower **log, lsm_wal_info *head) {
+  *log = NULL;
   char *path = lsm_filename_new(db->dir, LSM_FILE_WAL, number);
   if (path == NULL) return lsm_nomem();
-  lsm_rc rc = lsm_wal_replay(db->env, path, db->store_id, number, 1, NULL, NULL, info);
+  lsm_rc rc = lsm_wal_follow(db->env, path, db->store_id, number, log, head);
+  if (rc == LSM_OK && *log == NULL) rc = lsm_corrupt(path, 0, "header of a log that is in use");
   lsm_free(path);
   return rc;
 }
 
+/* A log from its start into a new memtable. */
+static lsm_rc read_log(lsm_db *db, lsm_wal_follower *log, uint64_t end, lsm_memtable **mem,
+                       lsm_version **runs) {
+  lsm_rc rc = lsm_memtable_new(mem);
+  return rc == LSM_OK ? lsm_replay_range(db, *mem, runs, log, 0, end) : rc;
+}
+
+/* The same of the log before the active one. */
+static lsm_rc read_log_before(lsm_db *db, const lsm_wal_prev *prev, news *n) {
+  lsm_wal_follower *log = NULL;
+  lsm_wal_info head;
+  lsm_rc rc = follow(db, prev->number, &log, &head);
+  if (rc == LSM_OK) rc = read_log(db, log, prev->end, &n->imm, &n->imm_runs);
+  lsm_wal_unfollow(log);
+  n->imm_log = prev->number;
+  return rc;
+}
+
+/* On in the active log, up to END. Readers' views must not see half a batch. */
+static lsm_rc read_on(lsm_db *db, uint64_t end) {
+  if (db->log_end >= end) return LSM_OK;
+  if (db->followed == NULL || lsm_wal_followed(db->followed) != db->log_number) {
+    lsm_wal_info head;
+    lsm_wal_unfollow(db->followed);
+    lsm_rc rc = follow(db, db->log_number, &db->followed, &head);
+    if (rc != LSM_OK) return rc;
+    db->log_salt = head.salt;
+  }
+  lsm_snapshot_forget(db);
+  lsm_mutex_lock(&db->apply_mu);
+  lsm_mutex_lock(&db->mu);
+  lsm_snapshot *outdated = lsm_snapshot_outdate(db);
+  lsm_mutex_unlock(&db->mu);
+  lsm_rc rc = lsm_replay_range(db, db->mem, &db->mem_runs, db->followed, db->log_end, end);
+  if (rc == LSM_OK) lsm_db_raise_committed(db, db->replayed);
+  lsm_mutex_unlock(&db->apply_mu);
+  lsm_snapshot_drop(outdated);
+  if (rc == LSM_OK) db->log_end = end;
+  return rc;
+}
+
 static lsm_rc read_logs(lsm_db *db, news *n) {
-  lsm_wal_info head, info;
+  lsm_wal_info head;
   n->number = lsm_pos_number(n->log);
   n->end = lsm_pos_off(n->log);
   n->salt = db->log_salt;
@@ -114,7 +135,7 @@ static lsm_rc read_logs(lsm_db *db, news *n) {
   if (n->number < n->oldest) return LSM_NOTFOUND; /* a word from before the rotation */
   n->has_log = true;
   if (n->number == db->log_number) return read_on(db, n->end);
-  lsm_rc rc = read_head(db, n->number, &head);
+  lsm_rc rc = follow(db, n->number, &n->followed, &head);
   if (rc != LSM_OK) return rc;
   n->salt = head.salt;
   uint64_t before = head.prev.number;
@@ -122,11 +143,10 @@ static lsm_rc read_logs(lsm_db *db, news *n) {
     rc = read_on(db, head.prev.end);
     n->push = true;
   } else if (before >= n->oldest && before != 0) {
-    rc = read_log(db, before, head.prev.end, &n->imm, &n->imm_runs, &info);
-    n->imm_log = before;
+    rc = read_log_before(db, &head.prev, n);
   }
   n->imm_txid = db->last_txid;
-  if (rc == LSM_OK) rc = read_log(db, n->number, n->end, &n->mem, &n->mem_runs, &info);
+  if (rc == LSM_OK) rc = read_log(db, n->followed, n->end, &n->mem, &n->mem_runs);
   return rc;
 }
 
@@ -139,6 +159,7 @@ static void install(lsm_db *db, news *n) {
   lsm_version *old_runs = NULL;
   lsm_mutex_lock(&db->apply_mu);
   lsm_mutex_lock(&db->mu);
+  left.latest = lsm_snapshot_outdate(db);
   if (n->st.version != NULL) {
     db->manifest_number = n->st.number;
     db->foreign_edit = n->manifest;
@@ -176,6 +197,9 @@ static void install(lsm_db *db, news *n) {
     db->log_number = n->number;
     db->log_end = n->end;
     db->log_salt = n->salt;
+    lsm_wal_follower *last = db->followed;
+    db->followed = n->followed;
+    n->followed = last; /* goes with the news */
   }
   lsm_db_raise_committed(db, db->replayed);
   if (n->has_log) db->mem_has_host = true; /* and nobody here has the log role */

@@ -283,6 +283,7 @@ void lsm_swap_version(lsm_db *db, lsm_version *version, uint64_t log, uint64_t p
                       lsm_left *left) {
   lsm_mutex_assert_held(&db->mu);
   note_gen(db, version, pos);
+  if (left->latest == NULL) left->latest = lsm_snapshot_outdate(db);
   left->version = db->version;
   db->version = version;
   db->l0_pressure = lsm_l0_pressure(db, version);
@@ -302,6 +303,7 @@ void lsm_swap_version(lsm_db *db, lsm_version *version, uint64_t log, uint64_t p
 }
 
 void lsm_left_free(lsm_left *left) {
+  lsm_snapshot_drop(left->latest);
   lsm_wal_close(left->wal);
   lsm_memtable_unref(left->imm);
   lsm_version_unref(left->runs);
@@ -657,8 +659,10 @@ static lsm_rc init_locks(lsm_db *db) {
 
 /* Frees everything that open made; threads are gone. */
 static void free_db(lsm_db *db) {
+  lsm_snapshot_drop(db->latest);
   lsm_wal_close(db->wal);
   lsm_wal_close(db->imm_wal);
+  lsm_wal_unfollow(db->followed);
   lsm_memtable_unref(db->mem);
   lsm_memtable_unref(db->imm);
   lsm_memtable_unref(db->spare);
@@ -712,12 +716,26 @@ static lsm_rc make_parts(lsm_db *db) {
   return rc == LSM_OK ? lsm_memtable_new(&db->mem) : rc;
 }
 
+/* Is it the store that the caller means? Found out before a file of it is written,
+** locked or mapped: who gave the path may not be who may touch what is there. */
+static lsm_rc check_id(lsm_db *db) {
+  uint8_t id[16];
+  if (db->opt.store_id == NULL) return LSM_OK;
+  lsm_rc rc = lsm_manifest_peek(db->env, db->dir, id);
+  if (rc == LSM_NOTFOUND) return lsm_fail(LSM_CANTOPEN, "%s: no store there", db->dir);
+  if (rc == LSM_OK && memcmp(id, db->opt.store_id, sizeof(id)) != 0) {
+    rc = lsm_fail(LSM_CANTOPEN, "%s: it is another store than the one that is meant", db->dir);
+  }
+  db->opt.store_id = NULL; /* the caller's */
+  return rc;
+}
+
 static lsm_rc open_store(lsm_db *db) {
   dir_scan scan = {0};
   bool alone = true;
-  lsm_rc rc = LSM_OK;
   scan.db = db;
-  if (db->opt.create && !db->opt.read_only) rc = db->env->mkdir(db->env, db->dir);
+  lsm_rc rc = check_id(db);
+  if (rc == LSM_OK && db->opt.create && !db->opt.read_only) rc = db->env->mkdir(db->env, db->dir);
   if (rc == LSM_OK) rc = attach(db, &alone);
   if (rc == LSM_OK) rc = alone ? open_manifest(db, &scan) : join_manifest(db);
   if (rc == LSM_OK) rc = make_parts(db);
@@ -756,6 +774,7 @@ static lsm_rc close_log(lsm_db *db) {
   if (db->wal == NULL) return LSM_OK;
   lsm_rc rc = lsm_log_sync(db);
   if (rc == LSM_OK) rc = lsm_wal_append(db->wal, LSM_WAL_CLOSE, db->last_txid, NULL, 0);
+  if (rc == LSM_OK) lsm_wal_trim(db->wal);
   return rc;
 }
 

@@ -118,6 +118,7 @@ struct lsm_db {
   int rest_asked;       /* who waits until nothing is left to do */
   int imm_wal_pins; /* a writer syncs imm_wal: the flusher must not close it */
   lsm_version *version;
+  lsm_snapshot *latest; /* of the state as it is, for whoever asks; NULL: none yet */
   int l0_pressure; /* of version: see lsm_l0_pressure() */
   lsm_memtable *mem; /* changed under the log role and mu */
   lsm_memtable *imm; /* being flushed; NULL when none */
@@ -144,6 +145,7 @@ struct lsm_db {
   /* guarded by catch_mu */
   _Atomic uint64_t seen_log;      /* share's words as of what we have */
   _Atomic uint64_t seen_manifest;
+  lsm_wal_follower *followed; /* the log that was read on in last, or NULL */
   _Atomic uint64_t replayed; /* last transaction read from the log in this go */
   _Atomic uint64_t settle_after; /* not before this time again: lsm_settle_dead() */
 
@@ -217,6 +219,7 @@ void lsm_manifest_exit(lsm_db *db);
 ** is flushed. Takes over the reference to version; what it replaces is in *left,
 ** to be freed without locks. REQUIRES: catch_mu, mu. */
 typedef struct lsm_left {
+  lsm_snapshot *latest;
   lsm_version *version;
   lsm_memtable *imm;
   lsm_version *runs;
@@ -258,8 +261,8 @@ void lsm_job_unlock(lsm_db *db, lsm_share_lock_id id);
 
 /* Applies what is committed in [from, to) of a log that others write; *runs is
 ** replaced when it has a transaction's files. */
-lsm_rc lsm_replay_range(lsm_db *db, lsm_memtable *mem, lsm_version **runs, uint64_t number,
-                        uint64_t from, uint64_t to, lsm_wal_info *info);
+lsm_rc lsm_replay_range(lsm_db *db, lsm_memtable *mem, lsm_version **runs, lsm_wal_follower *log,
+                        uint64_t from, uint64_t to);
 /* Settles what a killed writer left behind log_end. REQUIRES: the writer's lock. */
 lsm_rc lsm_recover_tail(lsm_db *db);
 
@@ -314,22 +317,31 @@ struct lsm_snapshot {
   lsm_memview views[LSM_SNAPSHOT_VIEWS]; /* newest first; some may be empty */
   lsm_version *runs[LSM_SNAPSHOT_VIEWS]; /* each just below its view, or NULL */
   lsm_version *version;
+  lsm_table_pins pins; /* tables that were read through it */
 };
 
 /* overlay and runs, a transaction's, may be NULL. Of base (may be NULL: the
 ** current state). */
 lsm_rc lsm_snapshot_make(lsm_db *db, const lsm_snapshot *base, lsm_memtable *overlay,
                          lsm_version *runs, lsm_snapshot **snap);
-/* The same in two steps: fill gives it the current state, as this process knows
-** it. REQUIRES: apply_mu, mu. */
+/* The same in two steps: latest gives the current state, as this process knows it,
+** in FRESH unless the state has a snapshot already; then fresh stays empty. Kept.
+** REQUIRES: apply_mu, mu. */
 lsm_rc lsm_snapshot_alloc(lsm_db *db, lsm_snapshot **snap);
-void lsm_snapshot_fill(lsm_snapshot *snap);
+lsm_snapshot *lsm_snapshot_latest(lsm_snapshot *fresh);
 /* The current state as this process knows it; kept. */
 lsm_rc lsm_snapshot_known(lsm_db *db, lsm_snapshot **snap);
 lsm_snapshot *lsm_snapshot_keep(lsm_snapshot *snap);
 void lsm_snapshot_drop(lsm_snapshot *snap); /* accepts NULL; lsm_db_purge() should follow */
+/* The state is about to change, or has: takes db->latest, which is kept, out, for the
+** caller to drop without locks. Again under apply_mu where a memtable is merged into,
+** for it may have been made anew meanwhile. REQUIRES: mu. */
+lsm_snapshot *lsm_snapshot_outdate(lsm_db *db);
+/* The same with mu taken, and dropped. No locks but catch_mu. */
+void lsm_snapshot_forget(lsm_db *db);
 /* Looks a key up in the tree of its keyspace; *done: the answer is final. */
-lsm_rc lsm_tree_get(lsm_db *db, const lsm_tree *t, lsm_slice key, lsm_buf *value, bool *done);
+lsm_rc lsm_tree_get(lsm_db *db, lsm_table_pins *pins, const lsm_tree *t, lsm_slice key,
+                    lsm_buf *value, bool *done);
 /* Looks an internal key up in views and files. */
 lsm_rc lsm_snapshot_get(lsm_snapshot *snap, lsm_slice key, lsm_buf *value);
 

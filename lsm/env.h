@@ -40,6 +40,10 @@ typedef struct lsm_file_ops {
   lsm_rc (*sync)(lsm_file *f);
   /* A hint, allowed to do nothing: start writing the range to storage now. */
   void (*sync_hint)(lsm_file *f, uint64_t off, uint64_t len);
+  /* A hint, allowed to do nothing: the file is going to be written up to off + len.
+  ** It becomes that long, if it is shorter, and has storage there: zeros, till they
+  ** are written over. A sync then has less to do than after an append. */
+  void (*reserve)(lsm_file *f, uint64_t off, uint64_t len);
   lsm_rc (*truncate)(lsm_file *f, uint64_t size);
   lsm_rc (*size)(lsm_file *f, uint64_t *size);
   /* Byte-range locks between processes and between open files; never waits:

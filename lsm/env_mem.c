@@ -286,6 +286,14 @@ static void mem_sync_hint(lsm_file *f, uint64_t off, uint64_t len) {
   (void)f, (void)off, (void)len;
 }
 
+static void mem_reserve(lsm_file *f, uint64_t off, uint64_t len) {
+  mem_node *node = file_of(f)->node;
+  if (!file_of(f)->writable || off > SIZE_MAX - len) return;
+  lsm_mutex_lock(&node->mu);
+  if (off + len > node->size) (void)node_resize(node, (size_t)(off + len));
+  lsm_mutex_unlock(&node->mu);
+}
+
 static lsm_rc mem_truncate(lsm_file *f, uint64_t size) {
   mem_node *node = file_of(f)->node;
   if (!file_of(f)->writable) return refuse_write(file_of(f));
@@ -387,7 +395,7 @@ static void mem_close(lsm_file *f) {
   lsm_free(f);
 }
 
-static const lsm_file_ops file_ops = {mem_read,     mem_writev, mem_sync, mem_sync_hint,
+static const lsm_file_ops file_ops = {mem_read,     mem_writev, mem_sync, mem_sync_hint, mem_reserve,
                                       mem_truncate, mem_size,   mem_lock, mem_close};
 
 /*----------------------------------------------------- the environment */

@@ -189,6 +189,15 @@ static void posix_sync_hint(lsm_file *f, uint64_t off, uint64_t len) {
 #endif
 }
 
+/* Not posix_fallocate(): where the file system cannot, that one writes. */
+static void posix_reserve(lsm_file *f, uint64_t off, uint64_t len) {
+#ifdef __linux__
+  (void)fallocate(file_of(f)->fd, 0, (off_t)off, (off_t)len);
+#else
+  (void)f, (void)off, (void)len;
+#endif
+}
+
 static lsm_rc posix_truncate(lsm_file *f, uint64_t size) {
   int r;
   do r = ftruncate(file_of(f)->fd, (off_t)size);
@@ -279,10 +288,19 @@ static void posix_close(lsm_file *f) {
   lsm_free(f);
 }
 
-static const lsm_file_ops file_ops = {posix_read,     posix_writev, posix_sync, posix_sync_hint,
-                                      posix_truncate, posix_size,   posix_lock, posix_close};
+static const lsm_file_ops file_ops = {posix_read,      posix_writev,  posix_sync,
+                                      posix_sync_hint, posix_reserve, posix_truncate,
+                                      posix_size,      posix_lock,    posix_close};
 
 /*---------------------------------------------------------------- opening */
+
+#ifndef O_NOFOLLOW
+#define O_NOFOLLOW 0
+#endif
+
+/* Of a store's own files. It may have come from anywhere: a link in the place of a
+** file would lead out of the directory that was opened, a pipe would never open. */
+#define OWN_FILE (O_NOFOLLOW | O_NONBLOCK)
 
 /* open(2), but never 0 to 2; -1 and errno. */
 static int open_fd(const char *path, int oflags) {
@@ -297,11 +315,15 @@ static int open_fd(const char *path, int oflags) {
   return high;
 }
 
+static lsm_rc is_link(const char *path) {
+  return lsm_fail(LSM_CANTOPEN, "%s: cannot open: it is a symbolic link", path);
+}
+
 static lsm_rc posix_open(lsm_env *env, const char *path, int flags, lsm_file **file) {
   (void)env;
   *file = NULL;
   bool write = (flags & LSM_OPEN_WRITE) != 0;
-  int oflags = write ? O_RDWR : O_RDONLY;
+  int oflags = OWN_FILE | (write ? O_RDWR : O_RDONLY);
   if (write && (flags & LSM_OPEN_CREATE) != 0) {
     oflags |= O_CREAT;
     if ((flags & LSM_OPEN_EXCL) != 0) oflags |= O_EXCL;
@@ -318,6 +340,7 @@ static lsm_rc posix_open(lsm_env *env, const char *path, int flags, lsm_file **f
   if (f->fd < 0) {
     int err = errno;
     lsm_free(f);
+    if (err == ELOOP) return is_link(path);
     bool denied = write && (err == EACCES || err == EPERM || err == EROFS);
     return fail_as(rc_of(err, denied ? TO_WRITE : TO_OPEN), err, path, "open");
   }
@@ -410,11 +433,13 @@ static lsm_rc posix_sync_dir(lsm_env *env, const char *path) {
 static lsm_rc posix_shm_map(lsm_env *env, const char *path, size_t size, void **mem) {
   (void)env;
   *mem = NULL;
-  int fd = open_fd(path, O_RDWR | O_CREAT);
-  if (fd < 0) return fail(TO_WRITE, path, "open");
+  int fd = open_fd(path, OWN_FILE | O_RDWR | O_CREAT);
+  if (fd < 0) return errno == ELOOP ? is_link(path) : fail(TO_WRITE, path, "open");
   struct stat st;
   lsm_rc rc = LSM_OK;
-  if (fstat(fd, &st) != 0 || (st.st_size < (off_t)size && ftruncate(fd, (off_t)size) != 0)) {
+  if (fstat(fd, &st) == 0 && !S_ISREG(st.st_mode)) {
+    rc = lsm_fail(LSM_CANTOPEN, "%s: cannot open: not a regular file", path);
+  } else if (fstat(fd, &st) != 0 || (st.st_size < (off_t)size && ftruncate(fd, (off_t)size) != 0)) {
     rc = fail(TO_WRITE, path, "size");
   } else {
     *mem = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);

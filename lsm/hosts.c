@@ -210,14 +210,12 @@ lsm_rc lsm_snapshot_acquire_at(lsm_db *db, const uint8_t *host, uint64_t txid, i
   lsm_mutex_lock(&db->apply_mu);
   lsm_mutex_lock(&db->mu);
   rc = choose(db, host, txid, &before);
-  if (rc == LSM_OK && before == NULL) lsm_snapshot_fill(now);
+  bool present = rc == LSM_OK && before == NULL;
+  if (present) before = lsm_snapshot_latest(now);
   lsm_mutex_unlock(&db->mu);
   lsm_mutex_unlock(&db->apply_mu);
-  if (rc == LSM_OK && before == NULL) {
-    *snap = now;
-    return LSM_OK;
-  }
-  lsm_snapshot_release(now);
+  if (before != now) lsm_snapshot_drop(now);
+  if (!present) lsm_reading_end(db); /* before, if any, has begun its own */
   *snap = before;
   return rc;
 }

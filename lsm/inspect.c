@@ -76,6 +76,7 @@ void lsm_get_stats(lsm_db *db, lsm_stats *s) {
   s->cache_bytes = cs.bytes;
   lsm_mutex_lock(&db->apply_mu);
   lsm_mutex_lock(&db->mu);
+  if (db->latest != NULL && atomic_load(&db->latest->refs) == 1) s->snapshots--; /* nobody's */
   s->memtable_bytes = lsm_memtable_memory(db->mem);
   s->memtable_entries = lsm_memtable_entries(db->mem);
   if (db->imm != NULL) {

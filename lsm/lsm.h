@@ -98,6 +98,8 @@ typedef struct lsm_options {
                         ** of memtable_size, 1 MB at least */
   bool create;          /* make the store when there is none: false */
   bool read_only;       /* never write a byte: false */
+  const uint8_t *store_id; /* 16 bytes: a store with another id is LSM_CANTOPEN before
+                           ** anything in it is touched; NULL: any. Read by lsm_open() only */
   lsm_host_txid_fn host_txid; /* NULL: what is undecided is rolled back */
   lsm_host_sync_fn host_sync; /* may be NULL */
   void *host_arg;

@@ -342,6 +342,37 @@ lsm_rc lsm_manifest_read(lsm_env *env, const char *dir,
   return rc;
 }
 
+/* The head of manifest NUMBER. */
+static lsm_rc read_head(lsm_env *env, const char *dir, uint64_t number, uint8_t *store_id) {
+  uint8_t head[HEADER_SIZE];
+  lsm_file *f = NULL;
+  image m = {0};
+  char *path = lsm_filename_new(dir, LSM_FILE_MANIFEST, number);
+  lsm_rc rc = path == NULL ? lsm_nomem() : env->open(env, path, LSM_OPEN_READ, &f);
+  m.path = path;
+  m.number = number;
+  m.data = head;
+  if (rc == LSM_OK) rc = lsm_file_read(f, 0, head, sizeof(head), &m.size);
+  if (rc == LSM_OK) rc = check_header(&m, store_id);
+  lsm_file_close(f);
+  lsm_free(path);
+  return rc;
+}
+
+#define PEEK_TRIES 5 /* a process may be exchanging the manifest */
+
+lsm_rc lsm_manifest_peek(lsm_env *env, const char *dir, uint8_t store_id[16]) {
+  lsm_rc rc = LSM_OK;
+  for (int i = 0; i < PEEK_TRIES; i++) {
+    uint64_t number = 0;
+    rc = read_current(env, dir, &number);
+    if (rc != LSM_OK) return rc;
+    rc = read_head(env, dir, number, store_id);
+    if (rc != LSM_NOTFOUND) return rc;
+  }
+  return lsm_corrupt(dir, 0, "the manifest that CURRENT names is missing");
+}
+
 lsm_rc lsm_manifest_read_on(lsm_env *env, const char *dir, uint64_t size, lsm_manifest_state *st) {
   lsm_buf buf = {0};
   image m = {0};

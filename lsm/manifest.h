@@ -35,6 +35,10 @@ lsm_rc lsm_manifest_read(lsm_env *env, const char *dir,
                          void (*on_garbage)(void *arg, uint64_t number), void *arg,
                          lsm_manifest_state *state);
 
+/* The id of the store in DIR, from CURRENT and the head of the manifest it names; no
+** other file is opened, nothing is written or locked. LSM_NOTFOUND: no CURRENT. */
+lsm_rc lsm_manifest_peek(lsm_env *env, const char *dir, uint8_t store_id[16]);
+
 /* Reads the manifest NUMBER up to SIZE, which another process has published;
 ** as lsm_manifest_read() otherwise. */
 lsm_rc lsm_manifest_load(lsm_env *env, const char *dir, uint64_t number, uint64_t size,

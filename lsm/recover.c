@@ -308,22 +308,19 @@ lsm_rc lsm_recover(lsm_db *db, uint64_t manifest_log) {
 
 /*------------------------------------------------------- other processes */
 
-lsm_rc lsm_replay_range(lsm_db *db, lsm_memtable *mem, lsm_version **runs, uint64_t number,
-                        uint64_t from, uint64_t to, lsm_wal_info *info) {
+lsm_rc lsm_replay_range(lsm_db *db, lsm_memtable *mem, lsm_version **runs, lsm_wal_follower *log,
+                        uint64_t from, uint64_t to) {
   replay r = {0};
+  lsm_wal_info info;
   r.db = db;
   r.mem = mem;
   r.runs = runs;
   r.published = true;
-  char *path = lsm_filename_new(db->dir, LSM_FILE_WAL, number);
-  if (path == NULL) return lsm_nomem();
-  r.path = path;
-  lsm_rc rc = lsm_wal_replay_from(db->env, path, db->store_id, number, from, to, replay_record, &r,
-                                  info);
+  r.path = lsm_wal_followed_path(log);
+  lsm_rc rc = lsm_wal_read_on(log, from, to, replay_record, &r, &info);
   if (rc == LSM_OK) rc = settle(&r, true);
-  if (rc == LSM_OK && info->end < to) rc = lsm_corrupt(path, info->end, "damaged record");
+  if (rc == LSM_OK && info.end < to) rc = lsm_corrupt(r.path, info.end, "damaged record");
   lsm_buf_fini(&r.pending);
-  lsm_free(path);
   return rc;
 }
 
@@ -337,12 +334,17 @@ lsm_rc lsm_recover_tail(lsm_db *db) {
   char *path = lsm_filename_new(db->dir, LSM_FILE_WAL, db->log_number);
   if (path == NULL) return lsm_nomem();
   r.path = path;
+  lsm_snapshot_forget(db);
   lsm_mutex_lock(&db->apply_mu);
+  lsm_mutex_lock(&db->mu);
+  lsm_snapshot *outdated = lsm_snapshot_outdate(db);
+  lsm_mutex_unlock(&db->mu);
   lsm_rc rc = lsm_wal_replay_from(db->env, path, db->store_id, db->log_number, db->log_end, 0,
                                   replay_record, &r, &info);
   if (rc == LSM_OK) rc = settle(&r, true);
   if (rc == LSM_OK) lsm_db_raise_committed(db, db->last_txid);
   lsm_mutex_unlock(&db->apply_mu);
+  lsm_snapshot_drop(outdated);
   if (rc == LSM_OK) db->log_end = info.end;
   lsm_buf_fini(&r.pending);
   lsm_free(path);

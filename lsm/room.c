@@ -268,6 +268,7 @@ lsm_rc lsm_rotate(lsm_db *db, const lsm_interrupt *intr) {
   lsm_rc rc = lsm_wait_flushed(db, intr);
   if (rc != LSM_OK) return rc;
   lsm_wal_prev prev = {db->log_number, lsm_wal_end(db->wal)};
+  lsm_wal_trim(db->wal);
   rc = lsm_memtable_new(&mem);
   if (rc == LSM_OK) rc = new_log(db, prev, &number, &salt, &wal);
   if (rc != LSM_OK) {
@@ -277,6 +278,7 @@ lsm_rc lsm_rotate(lsm_db *db, const lsm_interrupt *intr) {
   lsm_mutex_lock(&db->catch_mu);
   lsm_mutex_lock(&db->apply_mu);
   lsm_mutex_lock(&db->mu);
+  lsm_snapshot *outdated = lsm_snapshot_outdate(db);
   db->imm = db->mem;
   db->imm_runs = db->mem_runs;
   db->mem_runs = NULL;
@@ -293,10 +295,14 @@ lsm_rc lsm_rotate(lsm_db *db, const lsm_interrupt *intr) {
   db->log_salt = salt;
   db->log_end = lsm_wal_end(wal);
   db->imm_foreign = false;
+  lsm_wal_follower *followed = db->followed;
+  db->followed = NULL;
   lsm_announce_log(db); /* before the flusher can have it flushed, and announce that */
   lsm_mutex_unlock(&db->mu);
   lsm_mutex_unlock(&db->apply_mu);
   lsm_mutex_unlock(&db->catch_mu);
+  lsm_wal_unfollow(followed);
+  lsm_snapshot_drop(outdated);
   return lsm_sched_kick(db);
 }
 

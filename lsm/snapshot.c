@@ -2,7 +2,11 @@
 **
 ** A snapshot is a few memtable views, below some of them runs of a large
 ** transaction, and a version: immutability does the rest. Reads go from newest to oldest; within a source a point beats the
-** source's range tombstones, and either ends the search. */
+** source's range tombstones, and either ends the search.
+**
+** As long as nothing changes all who ask get the same one, db->latest. Whoever
+** changes the state outdates it: before a merge, which would copy the nodes that it
+** shows; and with a new version, so that it holds no files. */
 #include "db_int.h"
 
 /* One more layer; view is taken over, runs is not. */
@@ -27,7 +31,8 @@ lsm_rc lsm_snapshot_alloc(lsm_db *db, lsm_snapshot **snap) {
   return LSM_OK;
 }
 
-void lsm_snapshot_fill(lsm_snapshot *s) {
+/* Gives it the current state. REQUIRES: apply_mu, mu. */
+static void fill(lsm_snapshot *s) {
   lsm_db *db = s->db;
   if (!lsm_memtable_is_empty(db->mem) || db->mem_runs != NULL) {
     add_layer(s, view_of(db->mem), db->mem_runs);
@@ -37,14 +42,81 @@ void lsm_snapshot_fill(lsm_snapshot *s) {
   s->txid = atomic_load(&db->committed);
 }
 
+/* For assertions: does s show the state as it is? REQUIRES: apply_mu, mu. */
+static bool is_present(const lsm_snapshot *s) {
+  lsm_db *db = s->db;
+  lsm_memtable *const mt[] = {db->mem, db->imm};
+  const lsm_version *const runs[] = {db->mem_runs, db->imm_runs};
+  int n = 0;
+  for (int i = 0; i < 2; i++) {
+    bool empty = mt[i] == NULL || lsm_memtable_is_empty(mt[i]);
+    if (i == 0 ? empty && runs[i] == NULL : mt[i] == NULL) continue;
+    lsm_memview now = {NULL, 0, 0};
+    if (!empty) now = lsm_memtable_peek(mt[i]);
+    const lsm_memview *v = &s->views[n];
+    if (n >= s->nviews || s->runs[n] != runs[i] || v->mt != now.mt || v->points != now.points ||
+        v->ranges != now.ranges) {
+      return false;
+    }
+    n++;
+  }
+  return n == s->nviews && s->version == db->version && s->txid == atomic_load(&db->committed);
+}
+
+lsm_snapshot *lsm_snapshot_latest(lsm_snapshot *fresh) {
+  lsm_db *db = fresh->db;
+  lsm_mutex_assert_held(&db->apply_mu);
+  lsm_mutex_assert_held(&db->mu);
+  if (db->latest == NULL) {
+    fill(fresh);
+    db->latest = fresh;
+  }
+  assert(is_present(db->latest));
+  return lsm_snapshot_keep(db->latest);
+}
+
+lsm_snapshot *lsm_snapshot_outdate(lsm_db *db) {
+  lsm_mutex_assert_held(&db->mu);
+  lsm_snapshot *s = db->latest;
+  db->latest = NULL;
+  return s;
+}
+
+void lsm_snapshot_forget(lsm_db *db) {
+  lsm_mutex_lock(&db->mu);
+  lsm_snapshot *s = lsm_snapshot_outdate(db);
+  lsm_mutex_unlock(&db->mu);
+  lsm_snapshot_drop(s); /* db->version is held still: no file is garbage by that */
+}
+
+/* Nobody has changed the state without saying so. */
+static void check_latest(lsm_db *db) {
+#ifdef LSM_DEBUG
+  lsm_mutex_lock(&db->apply_mu);
+  lsm_mutex_lock(&db->mu);
+  assert(db->latest == NULL || is_present(db->latest));
+  lsm_mutex_unlock(&db->mu);
+  lsm_mutex_unlock(&db->apply_mu);
+#else
+  (void)db;
+#endif
+}
+
 lsm_rc lsm_snapshot_known(lsm_db *db, lsm_snapshot **snap) {
-  lsm_rc rc = lsm_snapshot_alloc(db, snap);
+  lsm_snapshot *fresh;
+  check_latest(db);
+  lsm_mutex_lock(&db->mu);
+  *snap = db->latest != NULL ? lsm_snapshot_keep(db->latest) : NULL;
+  lsm_mutex_unlock(&db->mu);
+  if (*snap != NULL) return LSM_OK;
+  lsm_rc rc = lsm_snapshot_alloc(db, &fresh);
   if (rc != LSM_OK) return rc;
   lsm_mutex_lock(&db->apply_mu);
   lsm_mutex_lock(&db->mu);
-  lsm_snapshot_fill(*snap);
+  *snap = lsm_snapshot_latest(fresh);
   lsm_mutex_unlock(&db->mu);
   lsm_mutex_unlock(&db->apply_mu);
+  if (*snap != fresh) lsm_snapshot_drop(fresh);
   return LSM_OK;
 }
 
@@ -102,6 +174,7 @@ lsm_snapshot *lsm_snapshot_ref(lsm_snapshot *s) {
 void lsm_snapshot_drop(lsm_snapshot *s) {
   if (s == NULL || atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) != 1) return;
   lsm_db *db = s->db;
+  lsm_table_pins_release(&s->pins, db->tables); /* before the files may go */
   for (int i = 0; i < s->nviews; i++) {
     lsm_memview_release(&s->views[i]);
     lsm_version_unref(s->runs[i]);
@@ -122,13 +195,14 @@ void lsm_snapshot_release(lsm_snapshot *s) {
 /*------------------------------------------------------------ point reads */
 
 /* Asks one file. *done: the answer is final, rc says it. */
-static lsm_rc get_in_file(lsm_db *db, const lsm_filemeta *f, lsm_slice key, uint64_t hash,
-                          lsm_buf *value, bool *done) {
+static lsm_rc get_in_file(lsm_db *db, lsm_table_pins *pins, const lsm_filemeta *f, lsm_slice key,
+                          uint64_t hash, lsm_buf *value, bool *done) {
   lsm_sst *sst = NULL;
   lsm_block *pin = NULL;
   lsm_kind kind;
   lsm_slice found;
-  lsm_rc rc = lsm_table_cache_get(db->tables, f, &sst);
+  bool own = false;
+  lsm_rc rc = lsm_table_pins_get(pins, db->tables, f, &sst, &own);
   if (rc != LSM_OK) {
     *done = true;
     return rc;
@@ -143,33 +217,34 @@ static lsm_rc get_in_file(lsm_db *db, const lsm_filemeta *f, lsm_slice key, uint
     *done = true;
   }
   lsm_block_unpin(db->cache, pin);
-  lsm_table_cache_unpin(db->tables, sst);
+  if (own) lsm_table_cache_unpin(db->tables, sst);
   return rc;
 }
 
 /* Asks the one file of a sorted run that may have key, if any. */
-static lsm_rc get_in_run(lsm_db *db, lsm_filemeta *const *files, size_t count, lsm_slice key,
-                         uint64_t hash, lsm_buf *value, bool *done) {
+static lsm_rc get_in_run(lsm_db *db, lsm_table_pins *pins, lsm_filemeta *const *files,
+                         size_t count, lsm_slice key, uint64_t hash, lsm_buf *value, bool *done) {
   size_t i = lsm_files_find(files, count, key);
-  if (i == count || !lsm_filemeta_contains(files[i], key)) return LSM_NOTFOUND;
-  return get_in_file(db, files[i], key, hash, value, done);
+  if (i == count || lsm_slice_cmp(files[i]->smallest, key) > 0) return LSM_NOTFOUND;
+  return get_in_file(db, pins, files[i], key, hash, value, done);
 }
 
-lsm_rc lsm_tree_get(lsm_db *db, const lsm_tree *t, lsm_slice key, lsm_buf *value, bool *done) {
+lsm_rc lsm_tree_get(lsm_db *db, lsm_table_pins *pins, const lsm_tree *t, lsm_slice key,
+                    lsm_buf *value, bool *done) {
   uint64_t hash = lsm_hash64(key, 0);
   lsm_rc rc;
   *done = false;
   const lsm_level *l0 = &t->levels[0];
   for (size_t i = 0; i < l0->count;) {
     size_t n = lsm_run_length(l0, i);
-    rc = get_in_run(db, l0->files + i, n, key, hash, value, done);
+    rc = get_in_run(db, pins, l0->files + i, n, key, hash, value, done);
     if (*done) return rc;
     i += n;
   }
   for (int l = 1; l < LSM_MAX_LEVELS; l++) {
     const lsm_level *level = &t->levels[l];
     if (level->count == 0) continue;
-    rc = get_in_run(db, level->files, level->count, key, hash, value, done);
+    rc = get_in_run(db, pins, level->files, level->count, key, hash, value, done);
     if (*done) return rc;
   }
   return LSM_NOTFOUND;
@@ -190,11 +265,11 @@ lsm_rc lsm_snapshot_get(lsm_snapshot *s, lsm_slice key, lsm_buf *value) {
     if (rc == LSM_OK) return kind == LSM_KIND_PUT ? lsm_buf_set(value, found) : LSM_NOTFOUND;
     if (rc != LSM_NOTFOUND || covered) return rc;
     const lsm_tree *r = s->runs[i] != NULL ? lsm_version_tree(s->runs[i], keyspace) : NULL;
-    if (r != NULL) rc = lsm_tree_get(s->db, r, key, value, &done);
+    if (r != NULL) rc = lsm_tree_get(s->db, &s->pins, r, key, value, &done);
     if (done) return rc;
   }
   bool done;
-  return t == NULL ? LSM_NOTFOUND : lsm_tree_get(s->db, t, key, value, &done);
+  return t == NULL ? LSM_NOTFOUND : lsm_tree_get(s->db, &s->pins, t, key, value, &done);
 }
 
 /* An internal key on the stack when it is short. */

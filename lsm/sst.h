@@ -86,6 +86,9 @@ lsm_rc lsm_sst_get(lsm_sst *sst, lsm_slice key, uint64_t hash, lsm_kind *kind, l
 ** which read each block once; they read ahead instead. */
 lsm_rc lsm_sst_iter(lsm_sst *sst, bool fill_cache, lsm_iter **it);
 
+/* Its number, as it was opened with. */
+uint64_t lsm_sst_number(const lsm_sst *sst);
+
 /* Its range tombstones; lives as long as the reader. */
 const lsm_rangeset *lsm_sst_ranges(const lsm_sst *sst);
 

@@ -470,6 +470,10 @@ lsm_rc lsm_sst_get(lsm_sst *sst, lsm_slice key, uint64_t hash, lsm_kind *kind, l
 
 /*--------------------------------------------------------------- accessors */
 
+uint64_t lsm_sst_number(const lsm_sst *sst) {
+  return sst->number;
+}
+
 const lsm_rangeset *lsm_sst_ranges(const lsm_sst *sst) {
   return &sst->ranges;
 }

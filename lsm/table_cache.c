@@ -315,6 +315,30 @@ void lsm_table_cache_unpin(lsm_table_cache *tc, lsm_sst *sst) {
   close_tables(tc, victims);
 }
 
+lsm_rc lsm_table_pins_get(lsm_table_pins *pins, lsm_table_cache *tc, const lsm_filemeta *f,
+                          lsm_sst **sst, bool *own) {
+  *own = true;
+  if (pins == NULL) return lsm_table_cache_get(tc, f, sst);
+  _Atomic(lsm_sst *) *place = &pins->place[f->number % LSM_TABLE_PINS];
+  *sst = atomic_load_explicit(place, memory_order_acquire);
+  *own = false;
+  if (*sst != NULL && lsm_sst_number(*sst) == f->number) return LSM_OK;
+  bool taken = *sst != NULL;
+  lsm_sst *none = NULL;
+  lsm_rc rc = lsm_table_cache_get(tc, f, sst);
+  if (rc == LSM_OK) *own = taken || !atomic_compare_exchange_strong(place, &none, *sst);
+  return rc;
+}
+
+void lsm_table_pins_release(lsm_table_pins *pins, lsm_table_cache *tc) {
+  for (size_t i = 0; i < LSM_TABLE_PINS; i++) {
+    lsm_sst *sst = atomic_load_explicit(&pins->place[i], memory_order_relaxed);
+    if (sst == NULL) continue;
+    atomic_store_explicit(&pins->place[i], NULL, memory_order_relaxed);
+    lsm_table_cache_unpin(tc, sst);
+  }
+}
+
 void lsm_table_cache_evict(lsm_table_cache *tc, uint64_t number) {
   table *victim = NULL;
   lsm_mutex_lock(&tc->mu);

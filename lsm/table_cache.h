@@ -18,6 +18,18 @@ void lsm_table_cache_free(lsm_table_cache *tc); /* REQUIRES: nothing pinned */
 lsm_rc lsm_table_cache_get(lsm_table_cache *tc, const lsm_filemeta *f, lsm_sst **sst);
 void lsm_table_cache_unpin(lsm_table_cache *tc, lsm_sst *sst);
 
+/* Tables that stay pinned as long as their holder lives, so that who asks again and
+** again takes no lock. Zero-initialise; any thread may get. There is a place for
+** few: a table that finds its own taken is pinned for the caller, *own; as all are
+** when pins is NULL. */
+#define LSM_TABLE_PINS 64
+typedef struct lsm_table_pins {
+  _Atomic(lsm_sst *) place[LSM_TABLE_PINS];
+} lsm_table_pins;
+lsm_rc lsm_table_pins_get(lsm_table_pins *pins, lsm_table_cache *tc, const lsm_filemeta *f,
+                          lsm_sst **sst, bool *own);
+void lsm_table_pins_release(lsm_table_pins *pins, lsm_table_cache *tc);
+
 /* Closes it (when unpinned) and drops its cached blocks: the file is gone. */
 void lsm_table_cache_evict(lsm_table_cache *tc, uint64_t number);
 

@@ -349,7 +349,7 @@ lsm_rc lsm_txn_get(lsm_txn *t, uint32_t keyspace, lsm_slice key, lsm_buf *value)
   }
   const lsm_tree *r = t->runs != NULL ? lsm_version_tree(t->runs, keyspace) : NULL;
   bool done = false;
-  if (r != NULL) rc = lsm_tree_get(t->db, r, k, value, &done);
+  if (r != NULL) rc = lsm_tree_get(t->db, NULL, r, k, value, &done);
   return done ? rc : lsm_snapshot_get(t->base, k, value);
 }
 
@@ -525,6 +525,7 @@ static lsm_rc log_changes(lsm_txn *t, lsm_sync sync, const uint8_t *host, const 
            ? log_batch(t, host)
            : log_record(t, LSM_WAL_FILES, LSM_WAL_PREPARE_FILES, host, &edit, 1);
   if (rc == LSM_OK && sync == LSM_SYNC_FULL) {
+    lsm_wal_reserve(db->wal, db->opt.memtable_size);
     rc = lsm_log_sync(db);
     if (rc != LSM_OK) (void)lsm_wal_undo(db->wal);
   }
@@ -584,7 +585,11 @@ static void publish(lsm_txn *t, lsm_snapshot *before) {
   lsm_db *db = t->db;
   lsm_memview v = lsm_memtable_peek(t->overlay);
   if (t->sealed != NULL) lsm_runs_keep(db, t->sealed);
+  lsm_snapshot_forget(db);
   lsm_mutex_lock(&db->apply_mu);
+  lsm_mutex_lock(&db->mu);
+  lsm_snapshot *outdated = lsm_snapshot_outdate(db);
+  lsm_mutex_unlock(&db->mu);
   if (t->sealed != NULL) {
     assert(db->mem_runs == NULL && lsm_memtable_is_empty(db->mem));
     db->mem_runs = t->sealed;
@@ -595,6 +600,7 @@ static void publish(lsm_txn *t, lsm_snapshot *before) {
   atomic_store(&db->committed, t->txid);
   if (t->has_host) lsm_host_note(db, t->host, t->txid, before);
   lsm_mutex_unlock(&db->apply_mu);
+  lsm_snapshot_drop(outdated);
   if (before != NULL) lsm_reading_end(db); /* it is only kept from now on */
   if (t->has_host) lsm_hosts_sweep(db);
   LSM_COUNT(db, user_bytes, t->user_bytes);

@@ -41,7 +41,8 @@ typedef struct lsm_wal lsm_wal;
 lsm_rc lsm_wal_create(lsm_env *env, const char *path, const uint8_t *store_id, uint64_t number,
                       uint32_t salt, lsm_wal_prev prev, lsm_wal **wal);
 
-/* Goes on after replay: truncates the file to END (a torn tail) and appends. */
+/* Goes on after replay: truncates the file to END if there is a torn tail, keeps
+** room that there is, and appends. */
 lsm_rc lsm_wal_reopen(lsm_env *env, const char *path, uint64_t number, uint32_t salt,
                       uint64_t end, lsm_wal **wal);
 
@@ -58,6 +59,13 @@ void lsm_wal_seek(lsm_wal *wal, uint64_t end);
 /* Takes the last record back (a commit that failed in its sync). When the file
 ** can't be cut the log is broken, but it ends before the record even so. */
 lsm_rc lsm_wal_undo(lsm_wal *wal);
+
+/* Before a sync that a commit waits for: has room for commits to come, so that
+** their syncs need not make a new size of the file durable. Up to offset MOST; what
+** is not used is zeros behind the last record, until lsm_wal_trim(). */
+void lsm_wal_reserve(lsm_wal *wal, uint64_t most);
+/* Gives that back. REQUIRES: nobody else has appended since. */
+void lsm_wal_trim(lsm_wal *wal);
 
 /* Makes all of it durable, the first time its directory entry too. After a
 ** failed sync nothing is known of the file: it is broken. */
@@ -89,7 +97,7 @@ typedef struct lsm_wal_info {
   uint32_t salt;
   lsm_wal_prev prev;
   uint64_t end;      /* behind the last good record */
-  bool torn;         /* there was something behind it */
+  bool torn;         /* there was something behind it, if only room */
   bool empty;        /* not even the header reached the disk: as if missing */
   bool clean;        /* the last record is CLOSE */
 } lsm_wal_info;
@@ -107,5 +115,22 @@ lsm_rc lsm_wal_replay_from(lsm_env *env, const char *path, const uint8_t *store_
                            uint64_t number, uint64_t from, uint64_t limit,
                            lsm_rc (*fn)(void *arg, const lsm_wal_record *rec), void *arg,
                            lsm_wal_info *info);
+
+/* A log that another process writes, kept open to read on from where one stands. */
+typedef struct lsm_wal_follower lsm_wal_follower;
+
+/* Opens it and checks its header; *info is as of a replay that ends there. A log
+** that is empty cannot be followed: *f NULL. */
+lsm_rc lsm_wal_follow(lsm_env *env, const char *path, const uint8_t *store_id, uint64_t number,
+                      lsm_wal_follower **f, lsm_wal_info *info);
+
+/* Calls fn for the records from FROM (0: the first one) up to TO, which must be in the
+** file and final: one read call, if they are few. */
+lsm_rc lsm_wal_read_on(lsm_wal_follower *f, uint64_t from, uint64_t to,
+                       lsm_rc (*fn)(void *arg, const lsm_wal_record *rec), void *arg,
+                       lsm_wal_info *info);
+uint64_t lsm_wal_followed(const lsm_wal_follower *f); /* its number */
+const char *lsm_wal_followed_path(const lsm_wal_follower *f);
+void lsm_wal_unfollow(lsm_wal_follower *f); /* accepts NULL */
 
 #endif

@@ -96,7 +96,7 @@ static inline bool lsm_wal_head_get(const uint8_t *p, uint32_t salt, uint64_t of
 /*---------------------------------------------------------------- sectors */
 
 /* A power loss leaves each aligned sector of an append either written or as it
-** was before: zero from the old end of the file on. A sector part is what a
+** was before: zero from the last record's end on. A sector part is what a
 ** sector and a record have in common. A record says how many of its parts
 ** are zero by nature; when more are zero than that, a write was lost, and
 ** when not, it was not, so a flipped bit is not taken for a tear.

@@ -7,8 +7,9 @@
 **
 ** A record that does not check, at offset o, is judged like this:
 **   0. It ends behind the end of the file: the torn tail.
-**   1. No header of a record checks behind it: it is the torn tail. (Not so
-**      when the next log says that this one went further: on to 3.)
+**   1. No header of a record checks behind it: it is the torn tail, or room
+**      for records that were to come. (Not so when the next log says that
+**      this one went further: on to 3.)
 **   2. One does, and says that the log had been durable beyond o when it was
 **      written: damage.
 **   3. Else both were in flight at once. A power loss loses whole sectors, so
@@ -20,7 +21,10 @@
 
 #include "wal_format.h"
 
-enum { CHUNK = 256 * 1024 };
+enum {
+  CHUNK = 256 * 1024, /* that is read at once */
+  STEP = 4096         /* by which the window of a follower grows up to that */
+};
 
 typedef struct reader {
   lsm_file *file;
@@ -29,6 +33,7 @@ typedef struct reader {
   uint64_t size; /* of the file, or the limit when that is less */
   bool limited;  /* there is a limit: the log once was that long */
   bool beyond;   /* the file goes on behind it */
+  size_t chunk;  /* how much is read at once, if a record is not larger */
   uint8_t *buf;  /* bytes [base, base + have) of the file */
   size_t cap;
   size_t have;
@@ -47,7 +52,7 @@ typedef struct found {
 
 /* Makes the window hold n bytes at least, keeping its content. */
 static lsm_rc grow(reader *r, size_t n) {
-  size_t cap = n <= CHUNK ? CHUNK : n;
+  size_t cap = n <= r->chunk ? r->chunk : n;
   uint8_t *buf;
   if (n <= r->cap) return LSM_OK;
   buf = lsm_realloc(r->buf, cap);
@@ -131,6 +136,7 @@ static lsm_rc look(reader *r, uint64_t off, found *f) {
   if (r->size - off < LSM_WAL_RECORD_SIZE) return LSM_OK;
   rc = window(r, off, LSM_WAL_RECORD_SIZE, &p);
   if (rc != LSM_OK) return rc;
+  if (lsm_all_zero(p, LSM_WAL_RECORD_SIZE)) return LSM_OK; /* room */
   f->head_ok = lsm_wal_head_get(p, r->salt, off, &f->head);
   if (!f->head_ok) return LSM_OK;
   wrong = objection(&f->head, off);
@@ -326,6 +332,7 @@ lsm_rc lsm_wal_replay_from(lsm_env *env, const char *path, const uint8_t *store_
   memset(info, 0, sizeof(*info));
   info->number = number;
   r.path = path;
+  r.chunk = CHUNK;
   rc = env->open(env, path, LSM_OPEN_READ, &r.file);
   if (rc != LSM_OK) return rc;
   rc = r.file->ops->size(r.file, &r.size);
@@ -347,4 +354,77 @@ lsm_rc lsm_wal_replay(lsm_env *env, const char *path, const uint8_t *store_id, u
                       uint64_t limit, lsm_rc (*fn)(void *arg, const lsm_wal_record *rec), void *arg,
                       lsm_wal_info *info) {
   return lsm_wal_replay_from(env, path, store_id, number, 0, limit, fn, arg, info);
+}
+
+/*---------------------------------------------------------------- following */
+
+struct lsm_wal_follower {
+  reader r;
+  uint64_t number;
+  lsm_wal_info head;
+  char *path;
+};
+
+lsm_rc lsm_wal_follow(lsm_env *env, const char *path, const uint8_t *store_id, uint64_t number,
+                      lsm_wal_follower **out, lsm_wal_info *info) {
+  size_t n = strlen(path) + 1;
+  *out = NULL;
+  memset(info, 0, sizeof(*info));
+  info->number = number;
+  lsm_wal_follower *f = lsm_calloc(sizeof(*f));
+  if (f == NULL) return lsm_nomem();
+  f->number = number;
+  f->r.chunk = STEP;
+  f->path = lsm_malloc(n);
+  lsm_rc rc = f->path == NULL ? lsm_nomem() : LSM_OK;
+  if (rc == LSM_OK) {
+    memcpy(f->path, path, n);
+    f->r.path = f->path;
+    rc = env->open(env, path, LSM_OPEN_READ, &f->r.file);
+    if (rc != LSM_OK) f->r.file = NULL;
+  }
+  if (rc == LSM_OK) rc = f->r.file->ops->size(f->r.file, &f->r.size);
+  if (rc == LSM_OK) rc = read_header(&f->r, store_id, number, info);
+  f->head = *info;
+  if (rc != LSM_OK || info->empty) {
+    lsm_wal_unfollow(f);
+    return rc;
+  }
+  *out = f;
+  return LSM_OK;
+}
+
+lsm_rc lsm_wal_read_on(lsm_wal_follower *f, uint64_t from, uint64_t to,
+                       lsm_rc (*fn)(void *arg, const lsm_wal_record *rec), void *arg,
+                       lsm_wal_info *info) {
+  reader *r = &f->r;
+  bool torn = false;
+  *info = f->head;
+  if (from > info->end) info->end = from;
+  if (to <= info->end) return LSM_OK;
+  uint64_t want = (to - info->end + STEP - 1) / STEP * STEP;
+  r->chunk = want < CHUNK ? (size_t)want : CHUNK;
+  lsm_rc rc = grow(r, r->chunk);
+  if (rc != LSM_OK) return rc;
+  r->size = to;
+  r->limited = r->beyond = true;
+  r->have = 0; /* it may have changed behind the end of that time */
+  rc = read_records(r, fn, arg, info, &torn);
+  if (r->cap > CHUNK) { /* there was a large record */
+    lsm_free(r->buf);
+    r->buf = NULL;
+    r->cap = 0;
+  }
+  return rc;
+}
+
+uint64_t lsm_wal_followed(const lsm_wal_follower *f) { return f->number; }
+const char *lsm_wal_followed_path(const lsm_wal_follower *f) { return f->path; }
+
+void lsm_wal_unfollow(lsm_wal_follower *f) {
+  if (f == NULL) return;
+  lsm_file_close(f->r.file);
+  lsm_free(f->r.buf);
+  lsm_free(f->path);
+  lsm_free(f);
 }

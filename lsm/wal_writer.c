@@ -1,7 +1,8 @@
 /* wal_writer.c: appending to one log file.
 **
 ** Owns:  the open file, the offset behind its last record.
-** Holds: (1) the file is end bytes long, unless the log is broken;
+** Holds: (1) behind end the file has nothing but zeros, unless the log is broken:
+**            room for records to come;
 **        (2) what lies before synced survives a power loss;
 **        (3) nothing is written over bytes that were cut off before the cut is
 **            durable: else a power loss could mix old bytes with new ones, and
@@ -13,7 +14,11 @@
 
 #include "wal_format.h"
 
-enum { MESSAGE_SIZE = 400 };
+enum {
+  MESSAGE_SIZE = 400,
+  ROOM_MIN = 64 * 1024, /* reserved at once: as much as there is already, */
+  ROOM_MAX = 1024 * 1024 /* from this to that */
+};
 
 struct lsm_wal {
   lsm_env *env;
@@ -25,6 +30,7 @@ struct lsm_wal {
   uint64_t end;    /* behind the last record */
   uint64_t last;   /* offset of the last record; 0: none to take back */
   uint64_t synced; /* known durable up to here */
+  uint64_t room;   /* the file was to be that long, by lsm_wal_reserve(); 0: not known */
   bool dir_synced; /* the directory entry is durable */
   bool cut;        /* the file was shortened since its last sync */
   bool broken;
@@ -107,7 +113,7 @@ lsm_rc lsm_wal_create(lsm_env *env, const char *path, const uint8_t *store_id, u
   lsm_set_u32(h + LSM_WAL_AT_CRC, lsm_crc(0, h, LSM_WAL_AT_CRC));
   wal->number = number;
   wal->salt = salt;
-  wal->end = sizeof(h);
+  wal->end = wal->room = sizeof(h);
   rc = lsm_file_write(wal->file, 0, h, sizeof(h));
   if (rc == LSM_OK) {
     *out = wal;
@@ -119,6 +125,20 @@ lsm_rc lsm_wal_create(lsm_env *env, const char *path, const uint8_t *store_id, u
   (void)env->remove(env, path); /* best effort: a log without a header is as if missing */
   lsm_set_errmsg(msg);
   return rc;
+}
+
+/* Is there nothing but zeros from FROM to TO? Then they are room, not a torn tail. */
+static bool is_room(lsm_wal *wal, uint64_t from, uint64_t to) {
+  enum { PIECE = 64 * 1024 };
+  uint8_t *buf = lsm_malloc(PIECE);
+  bool zero = buf != NULL;
+  while (zero && from < to) {
+    size_t n = to - from < PIECE ? (size_t)(to - from) : PIECE, got = 0;
+    zero = lsm_file_read(wal->file, from, buf, n, &got) == LSM_OK && got == n && lsm_all_zero(buf, n);
+    from += n;
+  }
+  lsm_free(buf);
+  return zero;
 }
 
 lsm_rc lsm_wal_reopen(lsm_env *env, const char *path, uint64_t number, uint32_t salt, uint64_t end,
@@ -140,6 +160,9 @@ lsm_rc lsm_wal_reopen(lsm_env *env, const char *path, uint64_t number, uint32_t 
     rc = fail_at(wal, rc, "learn the size", end);
   } else if (size < end) {
     rc = lsm_corrupt(path, size, "the log ends before the last record that was read from it");
+  } else if (size > end && is_room(wal, end, size)) {
+    wal->room = size;
+    wal->cut = true; /* who knows if it has been zeros for long */
   } else if (size > end) {
     rc = wal->file->ops->truncate(wal->file, end);
     if (rc != LSM_OK) rc = fail_at(wal, rc, "cut off the torn tail", end);
@@ -167,6 +190,7 @@ void lsm_wal_close(lsm_wal *wal) {
 static lsm_rc cut_to(lsm_wal *wal, uint64_t to) {
   lsm_rc rc = wal->file->ops->truncate(wal->file, to);
   wal->cut = true;
+  wal->room = to;
   if (rc != LSM_OK) wal->broken = true;
   return rc;
 }
@@ -291,7 +315,27 @@ void lsm_wal_seek(lsm_wal *wal, uint64_t end) {
   if (wal->end == end) return;
   wal->end = end;
   wal->last = 0;
+  wal->room = 0;
   if (wal->synced > end) wal->synced = end;
+}
+
+/* What a failure leaves is a slower sync. */
+void lsm_wal_reserve(lsm_wal *wal, uint64_t most) {
+  uint64_t step = wal->end < ROOM_MIN ? ROOM_MIN : wal->end < ROOM_MAX ? wal->end : ROOM_MAX;
+  if (wal->broken) return;
+  if (wal->room == 0 && wal->file->ops->size(wal->file, &wal->room) != LSM_OK) wal->room = 0;
+  if (wal->end < wal->room || wal->end >= most) return;
+  if (step > most - wal->end) step = most - wal->end;
+  wal->file->ops->reserve(wal->file, wal->end, step);
+  wal->room = wal->end + step;
+}
+
+/* Not a cut in the sense of (3): what goes is zeros. */
+void lsm_wal_trim(lsm_wal *wal) {
+  uint64_t size;
+  if (wal->broken || wal->file->ops->size(wal->file, &size) != LSM_OK || size <= wal->end) return;
+  (void)wal->file->ops->truncate(wal->file, wal->end);
+  wal->room = wal->end;
 }
 
 lsm_rc lsm_wal_sync(lsm_wal *wal) {

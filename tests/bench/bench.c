@@ -273,6 +273,7 @@ static void choose(show *sh) {
     sh->chosen[i] = wanted(only, workload_list[i].name, workload_name, WORKLOADS);
   }
   if (big == NULL || strcmp(big, "1") != 0) sh->chosen[W_BIG] = sh->smoke;
+  sh->rep.partial = (only != NULL && *only != '\0') || (rivals != NULL && *rivals != '\0');
   for (int i = 0; i < RIVALS; i++) {
     sh->rep.used[i] = wanted(rivals, rival_list[i].name, rival_name, RIVALS);
   }

@@ -12,6 +12,10 @@ static void print_rate(FILE *f, double rate) {
   }
 }
 
+static void print_us(FILE *f, double us) {
+  fprintf(f, us < 1e4 ? "%9.1f" : "%9.0f", us);
+}
+
 /* The rate in the last tenth that was begun. */
 static double last_rate(const result *r) {
   for (int i = 9; r != NULL && i >= 0; i--) {
@@ -24,8 +28,8 @@ void report_workload(FILE *f, const report *rep, workload what) {
   const workload_info *info = &workload_list[what];
   const result *btree = rep->all[what][R_BTREE];
   fprintf(f, "\n%s: %s\n", info->name, info->what);
-  fprintf(f, "  %-16s%10s%9s %8s%8s%8s%9s %7s%7s%8s%8s%6s\n", "", info->unit, "/btree", "p50",
-          "p99", "p99.9", "max", "cpu us", "MB wr", "MB disk", "MB mem", "idle");
+  fprintf(f, "  %-16s%10s%9s%9s%9s%9s%9s %7s%7s%8s%8s%6s\n", "", info->unit, "/btree", "p50", "p99",
+          "p99.9", "max", "cpu us", "MB wr", "MB disk", "MB mem", "idle");
   for (int i = 0; i < RIVALS; i++) {
     const result *r = rep->all[what][i];
     if (r == NULL) continue;
@@ -36,11 +40,10 @@ void report_workload(FILE *f, const report *rep, workload what) {
     } else {
       fprintf(f, "%9s", "");
     }
-    for (int q = 0; q < 3; q++)
-      fprintf(f, q == 0 ? " %8.1f" : "%8.1f", hist_us(&r->latency, quantiles[q]));
-    fprintf(f, "%9.1f %7.2f", (double)r->latency.max / 1e3, r->cpu * 1e6 / (double)r->ops);
-    fprintf(f, "%7.0f%8.1f%8.0f%6.1f", r->written / 1e6, r->disk / 1e6, r->peak_mb - r->base_mb,
-            r->settle);
+    for (int q = 0; q < 3; q++) print_us(f, hist_us(&r->latency, quantiles[q]));
+    print_us(f, (double)r->latency.max / 1e3);
+    fprintf(f, " %7.2f%7.0f%8.1f%8.0f%6.1f", r->cpu * 1e6 / (double)r->ops, r->written / 1e6,
+            r->disk / 1e6, r->peak_mb - r->base_mb, r->settle);
     if (r->beside > 0) fprintf(f, "  %.0f rows/s written beside", r->beside);
     if (r->compactions > 0) fprintf(f, "  %d compactions", r->compactions);
     if (what == W_BIG) {
@@ -204,6 +207,8 @@ void report_asked(FILE *f, const report *rep) {
           "-------", "------------", "-------");
   for (size_t i = 0; i < sizeof asked_list / sizeof asked_list[0]; i++) {
     const asked *a = &asked_list[i];
+    bool known = measured(rep, a, R_LSM) >= 0 || measured(rep, a, R_TIERED) >= 0;
+    if (rep->partial && !known) continue;
     fprintf(f, "| %-48s | %-10s", a->text, a->asked);
     for (int ours = 0; ours < 2; ours++) {
       double value = measured(rep, a, ours == 0 ? R_LSM : R_TIERED);

@@ -19,6 +19,7 @@ extern const rival_info rival_list[RIVALS];
 typedef struct report {
   uint64_t rows;
   double limit; /* of fills of the b-trees */
+  bool partial; /* not all workloads or rivals were chosen */
   bool used[RIVALS], missing[RIVALS];
   result *all[WORKLOADS][RIVALS]; /* NULL: not measured */
 } report;

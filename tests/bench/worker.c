@@ -112,6 +112,7 @@ static void sleep_ms(long ms) {
 /* Background work is over when for a while neither processor time nor files grow. */
 static double settle(worker *w, store *s, const char *dir) {
   int polls = w->rows < 10000 ? 1 : w->rows < 500000 ? 5 : 15;
+  if (polls > 1 && w->rival->quiet_ms / 20 > polls) polls = w->rival->quiet_ms / 20;
   double began = seconds(), end = began, cpu = cpu_seconds(), bytes = -1;
   if (w->rival->blackhole) return 0;
   w->rival->flush(s);
@@ -619,6 +620,7 @@ static void measure_main(worker *w, const request *q, result *out) {
 
 static bool takes_part(const rival *rv, workload what) {
   if (what == W_INDEX2) return rv->indexes;
+  if (what == W_MEMTABLE && rv->bounded) return false;
   if (rv->brief && (what == W_FILLREPLACE || what == W_COMMIT_COMPACT || what == W_BIG))
     return false;
   if (!rv->blackhole) return true;

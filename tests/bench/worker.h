@@ -42,8 +42,9 @@ typedef struct rival {
   const char *name;
   bool blackhole; /* keeps nothing: takes part in inserts only */
   bool indexes;   /* knows secondary indexes */
-  bool bounded;   /* slow on large random fills: those may be cut short */
+  bool bounded;   /* a b-tree: no memtable, and large random fills may be cut short */
   bool brief;     /* the slower of two: leaves out what it is not asked for */
+  int quiet_ms;   /* after so long without a sign of work there will be none */
   store *(*open)(const struct rival *rival, const open_options *opt);
   store *(*second)(store *s); /* for another thread */
   void (*close)(store *s);

@@ -29,7 +29,7 @@ typedef struct bytes {
 } bytes;
 
 typedef struct change {
-  bool truncate; /* to offset; else a write */
+  enum record_type type; /* WRITE; TRUNCATE to, EXTEND up to offset */
   uint64_t offset, size;
   const uint8_t *data;
 } change;
@@ -271,8 +271,10 @@ static file *by_inode(disk *d, uint64_t ino, const char **path) {
 }
 
 static void make_change(bytes *b, const change *c) {
-  if (c->truncate) {
+  if (c->type == RECORD_TRUNCATE) {
     resize(b, c->offset);
+  } else if (c->type == RECORD_EXTEND) {
+    if (b->n < c->offset) resize(b, c->offset);
   } else {
     if (b->n < c->offset + c->size) resize(b, c->offset + c->size);
     memcpy(b->p + c->offset, c->data, c->size);
@@ -318,10 +320,11 @@ void disk_apply(disk *d, const record_entry *e) {
       break;
     case RECORD_WRITE:
     case RECORD_TRUNCATE:
+    case RECORD_EXTEND:
       f = by_inode(d, e->ino, &none);
       if (f == NULL || is_memory(none)) break;
       f->changes = grow(f->changes, f->nchanges, &f->cap, sizeof *f->changes);
-      f->changes[f->nchanges++] = (change){e->type == RECORD_TRUNCATE, e->offset, e->size, data};
+      f->changes[f->nchanges++] = (change){(enum record_type)e->type, e->offset, e->size, data};
       break;
     case RECORD_SYNC:
       sync_file(d, e->ino);
@@ -359,8 +362,8 @@ static void put_sector(bytes *image, const bytes *real, size_t at) {
 ** all or a random part. What the file has grown by may be there without them. */
 static void let_through(bytes *image, bytes *real, const change *c, bool whole, uint64_t *seed) {
   make_change(real, c);
-  if (c->truncate) {
-    if (whole) resize(image, c->offset);
+  if (c->type != RECORD_WRITE) {
+    if (whole) make_change(image, c);
     return;
   }
   size_t end = c->offset + c->size;

@@ -29,6 +29,7 @@ enum record_type {
   RECORD_MKDIR,    /* path, ino */
   RECORD_WRITE,    /* ino, offset, data */
   RECORD_TRUNCATE, /* ino, offset: the new size */
+  RECORD_EXTEND,   /* ino, offset: the size it has at least, zeros where it was shorter */
   RECORD_SYNC,     /* ino, of a file or a directory */
   RECORD_RENAME,   /* two paths */
   RECORD_UNLINK,   /* path */

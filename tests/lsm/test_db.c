@@ -70,6 +70,39 @@ START_TEST(test_missing_and_foreign) {
 }
 END_TEST
 
+static lsm_rc count_name(void *arg, const char *name) {
+  (void)name;
+  ++*(int *)arg;
+  return LSM_OK;
+}
+
+/* A store that is not the one that is meant is not touched. */
+START_TEST(test_another_id) {
+  lsm_options o = opt;
+  lsm_db *other = NULL;
+  uint8_t id[16], wrong[16];
+  int before = 0, after = 0;
+  memcpy(id, lsm_store_id(db), sizeof id);
+  memcpy(wrong, id, sizeof wrong);
+  wrong[15] ^= 1;
+  ck_lsm(lsm_close(db));
+  ck_lsm(env->remove(env, STORE_DIR "/LOCK")); /* opening would make it again, or fail */
+  ck_lsm(env->list(env, STORE_DIR, count_name, &before));
+  o.create = false;
+  o.store_id = wrong;
+  for (int pass = 0; pass < 2; pass++) {
+    expect(lsm_open(env, STORE_DIR, &o, &other), LSM_CANTOPEN, "another store");
+    expect(lsm_open(env, "/nowhere", &o, &other), LSM_CANTOPEN, "no store there");
+    o.read_only = true;
+  }
+  ck_lsm(env->list(env, STORE_DIR, count_name, &after));
+  ck_assert_int_eq(after, before);
+  o = opt;
+  o.store_id = id;
+  ck_lsm(lsm_open(env, STORE_DIR, &o, &db)); /* which makes LOCK */
+}
+END_TEST
+
 /* Two that have the store (test_share.c has the rest): one's rows are the
 ** other's, and one writes at a time. */
 START_TEST(test_opened_twice) {
@@ -339,6 +372,47 @@ START_TEST(test_ranges_and_bounds) {
     if (i == 0) ck_lsm(lsm_flush(db, NULL));
     if (i == 1) ck_lsm(lsm_compact(db, ks, NULL));
   }
+}
+END_TEST
+
+static lsm_snapshot *snapshot_now(void) {
+  lsm_snapshot *s;
+  ck_lsm(lsm_snapshot_acquire(db, &s));
+  return s;
+}
+
+/* While nothing changes all readers share one snapshot, which the store lets go of
+** with the next change. */
+START_TEST(test_snapshots_are_shared) {
+  uint32_t ks = store_keyspace(db, LSM_LEVELED);
+  model *m = model_new();
+  fill(ks, 0, 600, 1, "a", m);
+  ck_lsm(lsm_flush(db, NULL));
+  fill(ks, 300, 900, 2, "b", m);
+  lsm_snapshot *a = snapshot_now();
+  ck_assert_uint_eq(store_stats(db).snapshots, 1);
+  store_check_in(a, ks, m);
+  lsm_snapshot_release(a);
+  ck_assert_uint_eq(store_stats(db).snapshots, 0);
+  lsm_snapshot *b = snapshot_now(), *c = snapshot_now();
+  ck_assert_ptr_eq(b, c);
+  ck_assert_uint_eq(store_stats(db).snapshots, 1);
+  lsm_snapshot_release(c);
+  model *then = model_copy(m);
+  fill(ks, 500, 550, 1, "c", m);
+  c = snapshot_now();
+  ck_assert_ptr_ne(b, c);
+  store_check_in(b, ks, then);
+  store_check_in(c, ks, m);
+  lsm_snapshot_release(b);
+  lsm_snapshot_release(c);
+  ck_lsm(lsm_flush(db, NULL)); /* what was shared last holds neither memory nor files: */
+  ck_lsm(lsm_compact(db, ks, NULL));
+  ck_lsm(lsm_wait_idle(db, NULL));
+  ck_assert_int_eq(store_count_files(env, ".sst"), (int)store_stats(db).sst_files);
+  store_check(db, ks, m);
+  model_free(then);
+  model_free(m);
 }
 END_TEST
 
@@ -678,6 +752,63 @@ START_TEST(test_reopen_with_full_level0) {
 END_TEST
 
 /* When the flush fails for good, close must come back and lose nothing. */
+/* Bytes of all logs. */
+static lsm_rc add_log(void *arg, const char *name) {
+  uint64_t *sum = arg, size = 0;
+  lsm_file *f = NULL;
+  char path[64];
+  if (strstr(name, ".wal") == NULL) return LSM_OK;
+  snprintf(path, sizeof(path), STORE_DIR "/%s", name);
+  ck_lsm(env->open(env, path, LSM_OPEN_READ, &f));
+  ck_lsm(f->ops->size(f, &size));
+  lsm_file_close(f);
+  *sum += size;
+  return LSM_OK;
+}
+
+static uint64_t log_bytes(void) {
+  uint64_t sum = 0;
+  ck_lsm(env->list(env, STORE_DIR, add_log, &sum));
+  return sum;
+}
+
+/* Commits that are synced have room in the log; closing gives it back. */
+START_TEST(test_room_in_log) {
+  uint32_t ks = store_keyspace(db, LSM_LEVELED);
+  char key[16];
+  for (int i = 0; i < 40; i++) {
+    snprintf(key, sizeof(key), "k%d", i);
+    lsm_txn *t = store_begin(db);
+    ck_lsm(lsm_txn_put(t, ks, S(key), S("value")));
+    store_commit(t, LSM_SYNC_FULL);
+    ck_assert_uint_eq(log_bytes(), opt.memtable_size); /* no more than that */
+    if (i == 10) { /* a second process, which knows as much */
+      lsm_db *other = store_open(env, &opt);
+      store_put(other, ks, key, "other");
+      ck_assert_str_eq(store_get(db, ks, key), "other");
+      ck_lsm(lsm_close(other));
+      ck_assert_uint_lt(log_bytes(), 4096);
+    }
+  }
+  lsm_env *image, *keep = env; /* a crash leaves it; who goes on uses it */
+  ck_lsm(env_fault_crash(env, ENV_FAULT_KEEP, 1, &image));
+  env = image;
+  lsm_db *after = store_open(image, &opt);
+  ck_assert_str_eq(store_get(after, ks, "k39"), "value");
+  store_put(after, ks, "k40", "value");
+  ck_assert_uint_eq(log_bytes(), opt.memtable_size);
+  store_verify(after);
+  ck_lsm(lsm_close(after));
+  ck_assert_uint_lt(log_bytes(), 5000);
+  env_fault_free(image);
+  env = keep;
+  reopen();
+  ck_assert_uint_lt(log_bytes(), 5000);
+  ck_assert_str_eq(store_get(db, ks, "k10"), "other");
+  ck_assert_str_eq(store_get(db, ks, "k39"), "value");
+}
+END_TEST
+
 START_TEST(test_close_with_failed_flush) {
   uint32_t ks = store_keyspace(db, LSM_LEVELED);
   model *m = model_new();
@@ -707,6 +838,7 @@ Suite *db_suite(void) {
   TCase *tc = tcase_create("db");
   tcase_add_checked_fixture(tc, setup, teardown);
   tcase_add_test(tc, test_missing_and_foreign);
+  tcase_add_test(tc, test_another_id);
   tcase_add_test(tc, test_opened_twice);
   tcase_add_test(tc, test_id_is_for_ever);
   tcase_add_test(tc, test_lost_files);
@@ -716,6 +848,7 @@ Suite *db_suite(void) {
   tcase_add_test(tc, test_drop_unflushed);
   tcase_add_test(tc, test_many_keyspaces);
   tcase_add_test(tc, test_ranges_and_bounds);
+  tcase_add_test(tc, test_snapshots_are_shared);
   tcase_add_loop_test(tc, test_snapshots_stay, 0, 2);
   tcase_add_test(tc, test_cursor_under_writes);
   tcase_add_loop_test(tc, test_compact_to_one_run, 0, 2);
@@ -726,6 +859,7 @@ Suite *db_suite(void) {
   tcase_add_test(tc, test_interrupt);
   tcase_add_test(tc, test_several_logs);
   tcase_add_test(tc, test_reopen_with_full_level0);
+  tcase_add_test(tc, test_room_in_log);
   tcase_add_loop_test(tc, test_close_with_failed_flush, 0, 4);
   tcase_set_timeout(tc, 60);
   suite_add_tcase(s, tc);

@@ -158,6 +158,37 @@ static size_t write_random(lsm_file *f, uint8_t *model, size_t off, uint64_t *se
   return end;
 }
 
+/* A hint: where it is followed the file is longer, with zeros; nothing else changes. */
+START_TEST(reserving) {
+  setup(_i);
+  uint64_t size = 0;
+  uint8_t buf[5000];
+  size_t got;
+  lsm_file *f = open_file("a", CREATE);
+  ok(lsm_file_write(f, 0, "hello", 5));
+  f->ops->reserve(f, 5, 4000);
+  ok(f->ops->size(f, &size));
+  ck_assert(size == 5 || size == 4005);
+  ok(lsm_file_read(f, 0, buf, sizeof(buf), &got));
+  ck_assert_uint_eq(got, size);
+  ck_assert_mem_eq(buf, "hello", 5);
+  for (size_t i = 5; i < got; i++) ck_assert_uint_eq(buf[i], 0);
+  f->ops->reserve(f, 0, 100); /* it is there */
+  uint64_t again = 0;
+  ok(f->ops->size(f, &again));
+  ck_assert(again == size || again == 100);
+  ok(lsm_file_write(f, 5, " you", 4));
+  ok(f->ops->truncate(f, 9));
+  lsm_file_close(f);
+  expect("a", "hello you");
+  f = open_file("a", LSM_OPEN_READ);
+  f->ops->reserve(f, 9, 4000); /* may not be written */
+  lsm_file_close(f);
+  expect("a", "hello you");
+  teardown(_i);
+}
+END_TEST
+
 START_TEST(reading_and_writing) {
   enum { MAX = 60000 };
   setup(_i);
@@ -515,6 +546,38 @@ START_TEST(posix_refuses_what_is_no_file) {
 }
 END_TEST
 
+/* A link would lead out of the directory, a pipe would be waited for. */
+START_TEST(posix_refuses_links_and_pipes) {
+  static const int flags[] = {LSM_OPEN_READ, LSM_OPEN_WRITE, CREATE, CREATE | LSM_OPEN_TRUNCATE,
+                              CREATE | LSM_OPEN_EXCL};
+  lsm_file *f = NULL;
+  void *shm = NULL;
+  setup(POSIX);
+  ok(env->open(env, path("target"), CREATE, &f));
+  ok(lsm_file_write(f, 0, "kept", 4));
+  lsm_file_close(f);
+  ck_assert_int_eq(symlink(path("target"), path("link")), 0);
+  ck_assert_int_eq(symlink(path("missing"), path("dangling")), 0);
+  ck_assert_int_eq(mkfifo(path("pipe"), 0600), 0);
+  static const char *const names[] = {"link", "dangling", "pipe"};
+  for (int n = 0; n < 3; n++) {
+    for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++) {
+      ck_assert_int_ne(env->open(env, path(names[n]), flags[i], &f), LSM_OK);
+      ck_assert_ptr_null(f);
+    }
+    fails(env->shm_map(env, path(names[n]), 4096, &shm), LSM_CANTOPEN);
+    ck_assert_ptr_null(shm);
+  }
+  fails(env->open(env, path("link"), LSM_OPEN_WRITE, &f), LSM_CANTOPEN);
+  ck_assert_ptr_nonnull(strstr(lsm_errmsg(), "/link: cannot open: it is a symbolic link"));
+  bool exists = true;
+  ok(env->exists(env, path("missing"), &exists));
+  ck_assert(!exists);
+  expect("target", "kept");
+  teardown(POSIX);
+}
+END_TEST
+
 /*----------------------------------------------------------- memory alone */
 
 START_TEST(mem_paths) {
@@ -650,6 +713,7 @@ Suite *env_suite(void) {
   suite_add_tcase(s, t);
   tcase_set_timeout(t, 60);
   tcase_add_loop_test(t, opening, 0, ENVS);
+  tcase_add_loop_test(t, reserving, 0, ENVS);
   tcase_add_loop_test(t, reading_and_writing, 0, ENVS);
   tcase_add_loop_test(t, removing_and_renaming, 0, ENVS);
   tcase_add_loop_test(t, directories, 0, ENVS);
@@ -661,6 +725,7 @@ Suite *env_suite(void) {
   tcase_add_test(t, posix_too_many_files);
   tcase_add_test(t, posix_spares_standard_files);
   tcase_add_test(t, posix_refuses_what_is_no_file);
+  tcase_add_test(t, posix_refuses_links_and_pipes);
   tcase_add_test(t, mem_paths);
   tcase_add_test(t, mem_many_names);
   tcase_add_test(t, mem_too_large);

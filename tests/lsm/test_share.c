@@ -290,6 +290,45 @@ START_TEST(test_far_behind) {
 }
 END_TEST
 
+/* What others have written costs one read, of no more than is new; of a rotation, and
+** of what a killed writer left, a few calls more. */
+START_TEST(test_catching_up_costs_little) {
+  lsm_env *counted = NULL;
+  uint32_t ks = store_keyspace(dbs[0], LSM_LEVELED);
+  ck_lsm(env_fault_new(env, &counted));
+  lsm_db *db = open_through(counted, &opt);
+  char value[16];
+  store_put(dbs[0], ks, "k", "v");
+  ck_assert_str_eq(store_get(db, ks, "k"), "v");
+  for (int i = 0; i < 100; i++) {
+    snprintf(value, sizeof(value), "%d", i);
+    store_put(dbs[i % 3], ks, "k", value); /* together they fill one log after another */
+    if (i % 30 == 29) ck_lsm(lsm_flush(dbs[i % 3], NULL)); /* too few to be compacted */
+    env_fault_fail(counted, ENV_FAULT_ALL, 0, LSM_OK, 0);
+    ck_assert_str_eq(store_get(db, ks, "k"), value);
+    if (i % 30 < 29) ck_assert_uint_le(env_fault_calls(counted), i % 30 == 0 ? 4 : 1);
+  }
+  /* Large records, and many at once. */
+  char *large = malloc(60001);
+  ck_assert_ptr_nonnull(large);
+  memset(large, 'x', 60000);
+  large[60000] = 0;
+  for (int i = 0; i < 20; i++) {
+    large[0] = (char)('a' + i);
+    large[i % 2 == 0 ? 50 : 59999] = 0;
+    store_put(dbs[i % 3], ks, "large", large);
+    if (i % 3 == 0) ck_assert(strcmp(store_get(db, ks, "large"), large) == 0);
+    large[i % 2 == 0 ? 50 : 59999] = 'x';
+  }
+  large[0] = (char)('a' + 19);
+  large[59999] = 0;
+  ck_assert(strcmp(store_get(db, ks, "large"), large) == 0);
+  free(large);
+  ck_lsm(lsm_close(db));
+  env_fault_free(counted);
+}
+END_TEST
+
 /*----------------------------------------------------------- threads */
 
 typedef struct racer {
@@ -474,6 +513,7 @@ Suite *share_suite(void) {
   tcase_add_loop_test(tc, test_decision_not_logged, 0, 3);
   tcase_add_test(tc, test_broken_log);
   tcase_add_test(tc, test_far_behind);
+  tcase_add_test(tc, test_catching_up_costs_little);
   tcase_add_test(tc, test_readers_see_whole_transactions);
   tcase_add_test(tc, test_fairness);
   tcase_add_test(tc, test_slots);

@@ -73,6 +73,9 @@ static lsm_rc f_sync(lsm_file *f) {
 static void f_sync_hint(lsm_file *f, uint64_t off, uint64_t len) {
   (void)f, (void)off, (void)len;
 }
+static void f_reserve(lsm_file *f, uint64_t off, uint64_t len) {
+  if (lives(F(f)->m)) F(f)->inner->ops->reserve(F(f)->inner, off, len);
+}
 static lsm_rc f_truncate(lsm_file *f, uint64_t size) {
   return IF_ALIVE(F(f)->m, F(f)->inner->ops->truncate(F(f)->inner, size));
 }
@@ -86,7 +89,7 @@ static void f_close(lsm_file *f) {
   lsm_file_close(F(f)->inner);
   free(f);
 }
-static const lsm_file_ops mortal_ops = {f_read,     f_writev, f_sync, f_sync_hint,
+static const lsm_file_ops mortal_ops = {f_read,     f_writev, f_sync, f_sync_hint, f_reserve,
                                         f_truncate, f_size,   f_lock, f_close};
 
 static lsm_rc m_open(lsm_env *e, const char *path, int flags, lsm_file **file) {

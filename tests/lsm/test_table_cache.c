@@ -240,6 +240,34 @@ START_TEST(test_evict) {
 }
 END_TEST
 
+/* Pinned for their holder: once, and whatever is evicted; who finds his place taken
+** pins for himself. */
+START_TEST(test_pins) {
+  lsm_table_pins pins = {0};
+  lsm_sst *sst[2], *again;
+  bool own = true;
+  open_cache(10);
+  make_file(1, 0, 20, 0, 0);
+  make_file(1 + LSM_TABLE_PINS, 20, 40, 0, 0);
+  for (size_t i = 0; i < 2; i++) {
+    ck_assert_int_eq(lsm_table_pins_get(&pins, fx.tc, fx.files[i], &sst[i], &own), LSM_OK);
+    ck_assert(own == (i == 1));
+    ck_assert_uint_eq(lsm_sst_number(sst[i]), fx.files[i]->number);
+  }
+  lsm_table_cache_unpin(fx.tc, sst[1]);
+  lsm_table_cache_evict(fx.tc, 1);
+  ck_assert_int_eq(lsm_table_pins_get(&pins, fx.tc, fx.files[0], &again, &own), LSM_OK);
+  ck_assert(!own && again == sst[0]);
+  ck_assert(get_ok(sst[0], 4));
+  ck_assert_int_eq(lsm_table_pins_get(NULL, fx.tc, fx.files[1], &again, &own), LSM_OK);
+  ck_assert(own);
+  lsm_table_cache_unpin(fx.tc, again);
+  lsm_table_pins_release(&pins, fx.tc);
+  lsm_table_pins_release(&pins, fx.tc);
+  lsm_table_cache_evict(fx.tc, 1 + LSM_TABLE_PINS); /* else there were a pin left */
+}
+END_TEST
+
 /* What the manifest says of a file is checked when it is opened. */
 START_TEST(test_wrong_size) {
   lsm_sst *none;
@@ -624,6 +652,7 @@ Suite *table_cache_suite(void) {
   tcase_add_test(tc, test_lru);
   tcase_add_test(tc, test_all_pinned);
   tcase_add_test(tc, test_evict);
+  tcase_add_test(tc, test_pins);
   tcase_add_test(tc, test_wrong_size);
   tcase_add_test(tc, test_nomem);
   tcase_add_test(tc, test_same_file_once);

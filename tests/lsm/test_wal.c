@@ -399,6 +399,7 @@ static void lose_power(uint64_t seed) {
       if (synced > m.count) synced = m.count;
     }
     if (rng(6) == 0) {
+      if (rng(2) == 0) lsm_wal_reserve(w, 30000 + rng(60000));
       ck_assert_int_eq(lsm_wal_sync(w), LSM_OK);
       synced = m.count;
       any_sync = true;
@@ -428,6 +429,7 @@ static void lose_power(uint64_t seed) {
   while (m.count > seen) lsm_buf_fini(&m.at[--m.count].payload);
   ck_assert_int_eq(append(w, &m, LSM_WAL_PREPARE, rng(3000), true), LSM_OK);
   ck_assert_int_eq(append(w, &m, LSM_WAL_COMMIT, 0, true), LSM_OK);
+  lsm_wal_trim(w);
   lsm_wal_close(w);
   ck_assert_int_eq(replay(&m, 0, &info), LSM_OK);
   ck_assert_uint_eq(m.seen, m.count);
@@ -707,6 +709,151 @@ START_TEST(test_reopen) {
 }
 END_TEST
 
+/*--------------------------------------------------------------------- room */
+
+static uint64_t file_size(void) {
+  uint64_t size = 0;
+  lsm_file *f;
+  ck_assert_int_eq(env->open(env, PATH, LSM_OPEN_READ, &f), LSM_OK);
+  ck_assert_int_eq(f->ops->size(f, &size), LSM_OK);
+  lsm_file_close(f);
+  return size;
+}
+
+/* Zeros behind the last record are its end. */
+START_TEST(test_room) {
+  model m = {0};
+  lsm_wal_info info;
+  lsm_wal *w = create();
+  ck_assert_int_eq(append(w, &m, LSM_WAL_BATCH, 100, false), LSM_OK);
+  lsm_wal_reserve(w, 1u << 20);
+  uint64_t size = file_size(), end = lsm_wal_end(w);
+  ck_assert_uint_ge(size, end + 60000);
+  ck_assert_int_eq(replay(&m, 0, &info), LSM_OK);
+  ck_assert(m.seen == 1 && info.end == end && info.torn);
+  while (lsm_wal_end(w) + 9000 < size) {
+    ck_assert_int_eq(append(w, &m, LSM_WAL_BATCH, 8000, false), LSM_OK);
+    lsm_wal_reserve(w, 1u << 20);
+    ck_assert_uint_eq(file_size(), size); /* there is room */
+  }
+  ck_assert_int_eq(append(w, &m, LSM_WAL_BATCH, 30000, false), LSM_OK);
+  lsm_wal_reserve(w, 1u << 20);
+  ck_assert_uint_gt(file_size(), lsm_wal_end(w) + 60000);
+  ck_assert_int_eq(replay(&m, 0, &info), LSM_OK);
+  ck_assert_uint_eq(m.seen, m.count);
+  lsm_wal_trim(w);
+  ck_assert_uint_eq(file_size(), lsm_wal_end(w));
+  ck_assert_int_eq(replay(&m, 0, &info), LSM_OK);
+  ck_assert(m.seen == m.count && !info.torn);
+  lsm_wal_reserve(w, lsm_wal_end(w) + 100); /* not more than may be needed */
+  ck_assert_uint_eq(file_size(), lsm_wal_end(w) + 100);
+  lsm_wal_close(w);
+  model_fini(&m);
+}
+END_TEST
+
+/* Who opens the log again keeps the room, and makes sure that it is one. */
+START_TEST(test_room_reopened) {
+  model m = {0};
+  lsm_wal_info info;
+  lsm_wal *w = create();
+  ck_assert_int_eq(append(w, &m, LSM_WAL_BATCH, 100, false), LSM_OK);
+  lsm_wal_reserve(w, 1u << 20);
+  ck_assert_int_eq(lsm_wal_sync(w), LSM_OK);
+  uint64_t size = file_size(), end = lsm_wal_end(w);
+  lsm_wal_close(w);
+  ck_assert_int_eq(lsm_wal_reopen(env, PATH, NUMBER, SALT, end, &w), LSM_OK);
+  ck_assert_uint_eq(file_size(), size);
+  uint64_t syncs = env_fault_syncs(env);
+  ck_assert_int_eq(append(w, &m, LSM_WAL_BATCH, 200, false), LSM_OK);
+  ck_assert_uint_eq(env_fault_syncs(env), syncs + 1);
+  ck_assert_int_eq(replay(&m, 0, &info), LSM_OK);
+  ck_assert_uint_eq(m.seen, 2);
+  /* Another process has gone on, and given the room back. */
+  uint64_t on = lsm_wal_end(w);
+  ck_assert_int_eq(append(w, &m, LSM_WAL_BATCH, 300, false), LSM_OK);
+  end = lsm_wal_end(w);
+  lsm_wal_trim(w);
+  lsm_wal_seek(w, on);
+  lsm_wal_seek(w, end);
+  lsm_wal_reserve(w, 1u << 20);
+  ck_assert_uint_gt(file_size(), end + 60000);
+  lsm_wal_close(w);
+  poke(file_size() - 1, "x", 1); /* not room: a torn tail */
+  ck_assert_int_eq(lsm_wal_reopen(env, PATH, NUMBER, SALT, end, &w), LSM_OK);
+  ck_assert_uint_eq(file_size(), end);
+  lsm_wal_close(w);
+  model_fini(&m);
+}
+END_TEST
+
+/* Room hides no damage: a record that was synced, and that others follow. */
+START_TEST(test_room_and_damage) {
+  model m = {0};
+  lsm_wal_info info;
+  lsm_wal *w = create();
+  for (int i = 0; i < 3; i++) {
+    ck_assert_int_eq(append(w, &m, LSM_WAL_BATCH, 100, false), LSM_OK);
+    lsm_wal_reserve(w, 1u << 20);
+    ck_assert_int_eq(lsm_wal_sync(w), LSM_OK);
+  }
+  lsm_wal_close(w);
+  for (size_t off = m.at[0].off; off < m.at[1].end; off++) {
+    lsm_buf all = {0};
+    ck_assert_int_eq(lsm_env_read_file(env, PATH, &all), LSM_OK);
+    uint8_t was = all.data[off], other = was ^ 0x10;
+    lsm_buf_fini(&all);
+    poke(off, &other, 1);
+    ck_assert_int_eq(replay(&m, 0, &info), LSM_CORRUPT);
+    poke(off, &was, 1);
+  }
+  uint8_t one = 1; /* in the last one it cannot be told from a torn tail */
+  poke(m.at[2].off + 50, &one, 1);
+  ck_assert_int_eq(replay(&m, 0, &info), LSM_OK);
+  ck_assert(m.seen == 2 && info.torn);
+  ck_assert_int_eq(replay(&m, m.at[2].end, &info), LSM_CORRUPT); /* but if it was seen */
+  model_fini(&m);
+}
+END_TEST
+
+/* The salt with which a header of zeros at OFF has the right checksum, zero: the
+** checksum is a linear function of the salt's bits but for a constant. */
+static uint32_t salt_for_zeros(uint64_t off) {
+  static const uint8_t zeros[LSM_WAL_RECORD_SIZE] = {0};
+  uint32_t want = lsm_wal_head_crc(zeros, 0, off), salt = 0, row[32], of[32];
+  for (int i = 0; i < 32; i++) {
+    of[i] = 1u << i;
+    row[i] = lsm_wal_head_crc(zeros, of[i], off) ^ want;
+  }
+  for (uint32_t bit = 1, done = 0; bit != 0; bit <<= 1, done++) {
+    uint32_t at = done;
+    while (at < 32 && (row[at] & bit) == 0) at++;
+    ck_assert_uint_lt(at, 32);
+    uint32_t r = row[at], o = of[at];
+    row[at] = row[done], of[at] = of[done];
+    row[done] = r, of[done] = o;
+    for (uint32_t i = done + 1; i < 32; i++) {
+      if ((row[i] & bit) != 0) row[i] ^= r, of[i] ^= o;
+    }
+    if ((want & bit) != 0) want ^= r, salt ^= o;
+  }
+  ck_assert_uint_eq(lsm_wal_head_crc(zeros, salt, off), 0);
+  return salt;
+}
+
+START_TEST(test_zeros_that_check) {
+  lsm_wal_info info;
+  lsm_wal *w;
+  int left = 100;
+  uint32_t salt = salt_for_zeros(LSM_WAL_HEADER_SIZE);
+  ck_assert_int_eq(lsm_wal_create(env, PATH, store_id, NUMBER, salt, prev_none, &w), LSM_OK);
+  lsm_wal_reserve(w, 1u << 20);
+  lsm_wal_close(w);
+  ck_assert_int_eq(lsm_wal_replay(env, PATH, store_id, NUMBER, 0, stop, &left, &info), LSM_OK);
+  ck_assert(left == 100 && info.end == LSM_WAL_HEADER_SIZE);
+}
+END_TEST
+
 /* One life of a log, until the first failure. */
 static lsm_rc life(void) {
   static uint8_t big[300000] = {1, 2, 3};
@@ -716,6 +863,7 @@ static lsm_rc life(void) {
   for (int i = 0; i < 20; i++) parts[i] = lsm_slice_of(big, sizeof big / 20);
   lsm_rc rc = lsm_wal_create(env, PATH, store_id, NUMBER, SALT, prev_none, &w);
   if (rc == LSM_OK) rc = lsm_wal_append(w, LSM_WAL_BATCH, 1, parts, 20);
+  if (rc == LSM_OK) lsm_wal_reserve(w, 1u << 20);
   if (rc == LSM_OK) rc = lsm_wal_sync(w);
   if (rc == LSM_OK) rc = lsm_wal_append(w, LSM_WAL_PREPARE, 2, parts, 1);
   if (rc == LSM_OK) rc = lsm_wal_undo(w);
@@ -795,6 +943,10 @@ Suite *wal_suite(void) {
   tcase_add_test(tc, test_syncs);
   tcase_add_test(tc, test_undo);
   tcase_add_test(tc, test_reopen);
+  tcase_add_test(tc, test_room);
+  tcase_add_test(tc, test_room_reopened);
+  tcase_add_test(tc, test_room_and_damage);
+  tcase_add_test(tc, test_zeros_that_check);
   tcase_add_test(tc, test_out_of_memory);
   tcase_add_test(tc, test_every_call_fails);
   suite_add_tcase(s, tc);

@@ -196,6 +196,20 @@ static void fault_sync_hint(lsm_file *base, uint64_t off, uint64_t len) {
   f->inner->ops->sync_hint(f->inner, off, len);
 }
 
+/* A power loss may leave it done, or not, or in part: as a write of zeros. */
+static void fault_reserve(lsm_file *base, uint64_t off, uint64_t len) {
+  fault_file *f = file_of(base);
+  uint64_t before = 0, after = 0;
+  lock(f->env);
+  if (f->inner->ops->size(f->inner, &before) == LSM_OK) {
+    f->inner->ops->reserve(f->inner, off, len);
+    if (f->inner->ops->size(f->inner, &after) == LSM_OK && after != before) {
+      disk_truncate(f->node, (size_t)after);
+    }
+  }
+  unlock(f->env);
+}
+
 static lsm_rc fault_truncate(lsm_file *base, uint64_t size) {
   fault_file *f = file_of(base);
   lock(f->env);
@@ -236,8 +250,9 @@ static void fault_close(lsm_file *base) {
   free(f);
 }
 
-static const lsm_file_ops file_ops = {fault_read,     fault_writev, fault_sync, fault_sync_hint,
-                                      fault_truncate, fault_size,   fault_lock, fault_close};
+static const lsm_file_ops file_ops = {fault_read,      fault_writev,  fault_sync,
+                                      fault_sync_hint, fault_reserve, fault_truncate,
+                                      fault_size,      fault_lock,    fault_close};
 
 /*------------------------------------------------------ names and folders */
 
