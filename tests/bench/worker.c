@@ -26,6 +26,7 @@ typedef struct worker {
   store *main;   /* the table that fillrandom made; NULL: not made yet */
   uint64_t rows; /* of it, when it is made */
   uint64_t ids;  /* ids below this have been inserted */
+  uint64_t gone; /* so many of them have been deleted */
   uint64_t version;
   double base_mb;
 } worker;
@@ -222,12 +223,33 @@ static void write_rows(worker *w, store *s, const writes *plan, result *out) {
   }
 }
 
-/* Reads all rows back, after a workload that wrote. */
-static void verify(worker *w, store *s, bool indexes, result *out) {
+/* What was counted when a workload began. */
+typedef struct meter {
+  double written, device, cpu;
+} meter;
+
+static meter meter_start(void) {
+  return (meter){bytes_written(), device_bytes(), cpu_seconds()};
+}
+
+/* Lets the rival come to rest, which is part of what it costs. */
+static void meter_stop(worker *w, store *s, const char *dir, const meter *m, result *out) {
+  out->settle = settle(w, s, dir);
+  out->written = bytes_written() - m->written;
+  out->device = device_bytes() - m->device;
+  out->cpu = cpu_seconds() - m->cpu;
+  out->disk = disk_bytes(dir);
+  out->peak_mb = peak_mb();
+}
+
+/* Reads all rows back, after a workload that wrote; there should be `rows`. */
+static void verify(worker *w, store *s, bool indexes, uint64_t rows, result *out) {
   check c = {0, 0};
   if (w->rival->blackhole) return;
   w->rival->scan(s, false, &c);
-  if (w->rival->count(s) != c.rows) die("count and scan differ");
+  if (c.rows != rows || w->rival->count(s) != rows) {
+    die("%s: %.0f rows by a scan, expected are %.0f", w->rival->name, (double)c.rows, (double)rows);
+  }
   if (indexes) w->rival->by_index(s, &c);
   out->rows = c.rows;
   out->sum = c.sum;
@@ -248,36 +270,27 @@ static store *open_fresh(worker *w, const char *name, bool indexes, char *dir, s
 static void fill_apart(worker *w, const writes *plan, bool indexes, result *out) {
   char dir[600];
   store *s = open_fresh(w, "apart", indexes, dir, sizeof dir);
-  double written = bytes_written(), device = device_bytes(), cpu = cpu_seconds();
+  meter m = meter_start();
   write_rows(w, s, plan, out);
-  out->settle = settle(w, s, dir);
-  out->written = bytes_written() - written;
-  out->device = device_bytes() - device;
-  out->cpu = cpu_seconds() - cpu;
-  out->disk = disk_bytes(dir);
-  out->peak_mb = peak_mb();
-  verify(w, s, indexes, out);
+  meter_stop(w, s, dir, &m, out);
+  verify(w, s, indexes, out->ops, out);
   w->rival->close(s);
   remove_dir(dir);
 }
 
 /* Writes to the main table. */
 static void write_main(worker *w, const writes *plan, result *out) {
-  double written = bytes_written(), device = device_bytes(), cpu = cpu_seconds();
+  meter m = meter_start();
   write_rows(w, w->main, plan, out);
-  out->settle = settle(w, w->main, w->main_dir);
-  out->written = bytes_written() - written;
-  out->device = device_bytes() - device;
-  out->cpu = cpu_seconds() - cpu;
-  out->disk = disk_bytes(w->main_dir);
-  out->peak_mb = peak_mb();
-  verify(w, w->main, false, out);
+  meter_stop(w, w->main, w->main_dir, &m, out);
+  if (plan->change == INSERT) w->ids += plan->ops;
+  if (plan->change == ERASE) w->gone += plan->ops;
+  verify(w, w->main, false, w->ids - w->gone, out);
 }
 
 static void fill_main(worker *w, uint64_t rows, result *out) {
   writes plan = {.change = INSERT, .ops = rows};
   w->main = open_fresh(w, "main", false, w->main_dir, sizeof w->main_dir);
-  w->ids = rows;
   write_main(w, &plan, out);
 }
 
@@ -407,7 +420,7 @@ static void with_helper(worker *w, void *(*run_helper)(void *), const reads *rea
                         const writes *write_plan, result *out) {
   helper h = {.w = w, .s = w->rival->second(w->main), .rows = w->rows};
   pthread_t thread;
-  double written = bytes_written(), device = device_bytes(), cpu = cpu_seconds();
+  meter m = meter_start();
   if (pthread_create(&thread, NULL, run_helper, &h) != 0) die("cannot start a thread");
   if (read_plan != NULL) read_rows(w, read_plan, out);
   if (write_plan != NULL) write_rows(w, w->main, write_plan, out);
@@ -416,13 +429,11 @@ static void with_helper(worker *w, void *(*run_helper)(void *), const reads *rea
   w->rival->close(h.s);
   out->beside = h.seconds > 0 ? (double)h.ops / h.seconds : 0;
   out->compactions = h.rounds;
-  out->settle = settle(w, w->main, w->main_dir);
-  out->written = bytes_written() - written;
-  out->device = device_bytes() - device;
-  out->cpu = cpu_seconds() - cpu;
-  out->disk = disk_bytes(w->main_dir);
-  out->peak_mb = peak_mb();
-  if (write_plan != NULL) verify(w, w->main, false, out);
+  meter_stop(w, w->main, w->main_dir, &m, out);
+  if (write_plan == NULL) return;
+  /* What was deleted is there again, in part. */
+  if (w->gone > 0) w->gone = w->ids - w->rival->count(w->main);
+  verify(w, w->main, false, w->ids - w->gone, out);
 }
 
 /*-------------------------------------------------------------------- YCSB */
@@ -495,7 +506,7 @@ static void ycsb(worker *w, workload what, result *out) {
   const ycsb_mix *m = &ycsb_mixes[what - W_YCSB_A];
   uint64_t ops = least(w->rows, m->scans > 0 ? 20000 : 100000);
   uint64_t ids = w->ids;
-  double written = bytes_written(), device = device_bytes(), cpu = cpu_seconds();
+  meter begun = meter_start();
   check c = {0, 0}, after = {0, 0};
   zipf z;
   zipf_init(&z, w->rows, (uint64_t)what << 40);
@@ -507,12 +518,7 @@ static void ycsb(worker *w, workload what, result *out) {
   }
   out->ops = ops;
   w->ids = ids;
-  out->settle = settle(w, w->main, w->main_dir);
-  out->written = bytes_written() - written;
-  out->device = device_bytes() - device;
-  out->cpu = cpu_seconds() - cpu;
-  out->disk = disk_bytes(w->main_dir);
-  out->peak_mb = peak_mb();
+  meter_stop(w, w->main, w->main_dir, &begun, out);
   w->rival->scan(w->main, false, &after);
   out->rows = after.rows;
   out->sum = c.sum + after.sum;
@@ -526,7 +532,6 @@ static void one_row(worker *w, bool full, result *out) {
   if (full) w->rival->set_full(w->main, true);
   write_main(w, &plan, out);
   if (full) w->rival->set_full(w->main, false);
-  w->ids += ops;
 }
 
 static void changes(worker *w, workload what, result *out) {
@@ -643,6 +648,7 @@ static void measure(worker *w, const request *q, result *out) {
     fills(w, q, out);
   }
   if (out->peak_mb == 0) out->peak_mb = peak_mb();
+  if (out->disk == 0 && on_main) out->disk = disk_bytes(w->main_dir);
   out->base_mb = w->base_mb;
   out->done = true;
 }
