@@ -26,13 +26,14 @@ typedef struct page {
   _Atomic uint64_t since;
   _Atomic uint64_t wanted;
   _Atomic uint64_t hosts;
+  _Atomic uint64_t writer; /* slot + 1 of who has WRITER, or 0; above it a count of takings */
   struct {
     _Atomic uint64_t min;
     uint64_t unused[6]; /* each process writes its own all the time: in other cache lines */
   } slot[LSM_SHARE_SLOTS];
 } page;
 
-#define MAGIC UINT64_C(0x334d48534d534c) /* "LSMSHM3" */
+#define MAGIC UINT64_C(0x344d48534d534c) /* "LSMSHM4" */
 #define PAGE_SIZE 4096u
 _Static_assert(sizeof(page) <= PAGE_SIZE, "SHM is one page");
 
@@ -45,6 +46,43 @@ struct lsm_share {
 
 static lsm_rc lock_byte(lsm_share *sh, uint64_t byte, lsm_lock mode) {
   return sh->lock->ops->lock(sh->lock, byte, 1, mode);
+}
+
+/* Is the process of a slot gone? Its lock on the slot went with it. */
+static bool is_dead(lsm_share *sh, int slot) {
+  if (lock_byte(sh, (uint64_t)(FIRST_SLOT + slot), LSM_LOCK_EXCLUSIVE) != LSM_OK) return false;
+  (void)lock_byte(sh, (uint64_t)(FIRST_SLOT + slot), LSM_UNLOCK);
+  return true;
+}
+
+/* WRITER is taken for each transaction. So it is no lock of the system's but a word
+** in SHM, which costs no system call as long as nobody else has it. Who finds it
+** taken by a process that is dead takes it over. The count makes each taking
+** another word: else one of the same slot's next process could be mistaken for
+** the dead one's, and be taken from a process that lives. */
+#define HOLDER_BITS 8
+#define HOLDER_MASK ((UINT64_C(1) << HOLDER_BITS) - 1)
+
+static bool try_writer(lsm_share *sh) {
+  uint64_t me = (uint64_t)sh->slot + 1, now = atomic_load(&sh->p->writer);
+  for (;;) {
+    uint64_t holder = now & HOLDER_MASK, next = (((now >> HOLDER_BITS) + 1) << HOLDER_BITS) | me;
+    if (holder == me) return true;
+    if (holder != 0 && !is_dead(sh, (int)holder - 1)) return false;
+    if (atomic_compare_exchange_strong(&sh->p->writer, &now, next)) return true;
+  }
+}
+
+/* Of this slot: by who has it, or, by who takes the slot, of a dead one before. */
+static void give_writer_back(lsm_share *sh) {
+  uint64_t now = atomic_load(&sh->p->writer), me = (uint64_t)sh->slot + 1;
+  while ((now & HOLDER_MASK) == me &&
+         !atomic_compare_exchange_strong(&sh->p->writer, &now, now & ~HOLDER_MASK)) {}
+}
+
+static lsm_rc try_lock(lsm_share *sh, lsm_share_lock_id id) {
+  if (id != LSM_SHARE_WRITER) return lock_byte(sh, (uint64_t)id, LSM_LOCK_EXCLUSIVE);
+  return try_writer(sh) ? LSM_OK : LSM_BUSY;
 }
 
 /* Locks know no queue: who gives one back and takes it again at once would win
@@ -77,7 +115,7 @@ lsm_rc lsm_share_lock(lsm_share *sh, lsm_share_lock_id id, uint64_t wait_us,
   uint64_t start = 0, pause = POLL_MIN_US;
   if (id == LSM_SHARE_WRITER) give_way(sh);
   for (;;) {
-    lsm_rc rc = lock_byte(sh, (uint64_t)id, LSM_LOCK_EXCLUSIVE);
+    lsm_rc rc = try_lock(sh, id);
     if (rc == LSM_OK && id == LSM_SHARE_WRITER) note_turn(sh);
     if (rc != LSM_BUSY) return rc;
     uint64_t now = sh->env->now_us(sh->env);
@@ -93,11 +131,15 @@ lsm_rc lsm_share_lock(lsm_share *sh, lsm_share_lock_id id, uint64_t wait_us,
 }
 
 bool lsm_share_try(lsm_share *sh, lsm_share_lock_id id) {
-  return lock_byte(sh, (uint64_t)id, LSM_LOCK_EXCLUSIVE) == LSM_OK;
+  return try_lock(sh, id) == LSM_OK;
 }
 
 void lsm_share_unlock(lsm_share *sh, lsm_share_lock_id id) {
-  (void)lock_byte(sh, (uint64_t)id, LSM_UNLOCK); /* it goes with the file at last */
+  if (id == LSM_SHARE_WRITER) {
+    give_writer_back(sh);
+  } else {
+    (void)lock_byte(sh, (uint64_t)id, LSM_UNLOCK); /* it goes with the file at last */
+  }
 }
 
 lsm_rc lsm_share_open(lsm_env *env, const char *dir, bool create, lsm_share **out) {
@@ -149,6 +191,7 @@ lsm_rc lsm_share_attach(lsm_share *sh, bool *alone) {
   } else if (atomic_load(&sh->p->magic) != MAGIC) {
     return lsm_fail(LSM_CANTOPEN, "the store is open in a process of another version");
   }
+  give_writer_back(sh);
   lsm_share_set_min(sh, 1);
   return LSM_OK;
 }
@@ -157,7 +200,10 @@ void lsm_share_opened(lsm_share *sh) { lsm_share_unlock(sh, LSM_SHARE_OPEN); }
 
 void lsm_share_close(lsm_share *sh) {
   if (sh == NULL) return;
-  if (sh->slot >= 0) lsm_share_set_min(sh, 0);
+  if (sh->slot >= 0 && atomic_load(&sh->p->magic) == MAGIC) {
+    give_writer_back(sh);
+    lsm_share_set_min(sh, 0);
+  }
   if (sh->p != NULL) sh->env->shm_unmap(sh->env, sh->p, PAGE_SIZE);
   lsm_file_close(sh->lock);
   lsm_free(sh);

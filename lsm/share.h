@@ -2,7 +2,9 @@
 **
 ** Two files: LOCK, whose bytes are locked, and SHM, a page of shared memory
 ** with the state of the log and the manifest. The locks vanish with their
-** process; SHM means nothing when no process is attached, and is made anew by
+** process. WRITER, which each transaction takes, is a word in SHM instead: who has
+** it is a slot, and when the lock on that has vanished it is free (share.c).
+** SHM means nothing when no process is attached, and is made anew by
 ** the first one.
 **
 **   lock       held while
