@@ -22,6 +22,7 @@
 #define PATIENCE_US 2000u    /* for those who hold WRITER only to look */
 #define MOVING_POLL_US 5000u /* between looks at the interrupt function */
 #define SETTLE_PAUSE_US 1000000u /* after a reader could not settle */
+#define FEW_BYTES (64u << 10) /* of a log: so little that copying nodes for views is cheap */
 
 /*--------------------------------------------------------------- catch up */
 
@@ -85,19 +86,51 @@ static lsm_rc follow(lsm_db *db, uint64_t number, lsm_wal_follower **log, lsm_wa
   return rc;
 }
 
+/* The state just before another process' transaction with a host, for readers who have
+** the host's from before it; NULL without memory. Of many transactions only the first
+** of each host: while there is a view, the memtable is not changed in place. */
+typedef struct keeper {
+  lsm_db *db;
+  news *n;  /* NULL: what is read goes into the active memtable, apply_mu is held */
+  bool few;
+} keeper;
+
+static lsm_snapshot *keep_state(void *arg, const uint8_t *host) {
+  keeper *k = arg;
+  lsm_db *db = k->db;
+  lsm_snapshot *s = NULL;
+  if (!lsm_host_first(db, host) && !k->few) return NULL;
+  lsm_hosts_drop(db); /* what the last note has thrown out: there is little room */
+  if (lsm_snapshot_alloc(db, &s) != LSM_OK) return NULL;
+  uint64_t replayed = atomic_load(&db->replayed), committed = atomic_load(&db->committed);
+  uint64_t txid = replayed > committed ? replayed : committed;
+  if (k->n != NULL) lsm_mutex_lock(&db->apply_mu);
+  if (k->n == NULL) lsm_db_raise_committed(db, replayed);
+  lsm_mutex_lock(&db->mu);
+  if (k->n == NULL) {
+    lsm_snapshot_fill(s);
+  } else {
+    lsm_snapshot_fill_rotated(s, k->n->mem, k->n->mem_runs, txid);
+  }
+  lsm_mutex_unlock(&db->mu);
+  if (k->n != NULL) lsm_mutex_unlock(&db->apply_mu);
+  return s;
+}
+
 /* A log from its start into a new memtable. */
 static lsm_rc read_log(lsm_db *db, lsm_wal_follower *log, uint64_t end, lsm_memtable **mem,
-                       lsm_version **runs) {
+                       lsm_version **runs, lsm_keep keep) {
   lsm_rc rc = lsm_memtable_new(mem);
-  return rc == LSM_OK ? lsm_replay_range(db, *mem, runs, log, 0, end) : rc;
+  return rc == LSM_OK ? lsm_replay_range(db, *mem, runs, log, 0, end, keep) : rc;
 }
 
 /* The same of the log before the active one. */
 static lsm_rc read_log_before(lsm_db *db, const lsm_wal_prev *prev, news *n) {
   lsm_wal_follower *log = NULL;
   lsm_wal_info head;
+  lsm_keep nothing = {NULL, NULL};
   lsm_rc rc = follow(db, prev->number, &log, &head);
-  if (rc == LSM_OK) rc = read_log(db, log, prev->end, &n->imm, &n->imm_runs);
+  if (rc == LSM_OK) rc = read_log(db, log, prev->end, &n->imm, &n->imm_runs, nothing);
   lsm_wal_unfollow(log);
   n->imm_log = prev->number;
   return rc;
@@ -113,12 +146,14 @@ static lsm_rc read_on(lsm_db *db, uint64_t end) {
     if (rc != LSM_OK) return rc;
     db->log_salt = head.salt;
   }
+  keeper k = {db, NULL, end - db->log_end <= FEW_BYTES};
+  lsm_keep keep = {keep_state, &k};
   lsm_snapshot_forget(db);
   lsm_mutex_lock(&db->apply_mu);
   lsm_mutex_lock(&db->mu);
   lsm_snapshot *outdated = lsm_snapshot_outdate(db);
   lsm_mutex_unlock(&db->mu);
-  lsm_rc rc = lsm_replay_range(db, db->mem, &db->mem_runs, db->followed, db->log_end, end);
+  lsm_rc rc = lsm_replay_range(db, db->mem, &db->mem_runs, db->followed, db->log_end, end, keep);
   if (rc == LSM_OK) lsm_db_raise_committed(db, db->replayed);
   lsm_mutex_unlock(&db->apply_mu);
   lsm_snapshot_drop(outdated);
@@ -146,7 +181,10 @@ static lsm_rc read_logs(lsm_db *db, news *n) {
     rc = read_log_before(db, &head.prev, n);
   }
   n->imm_txid = db->last_txid;
-  if (rc == LSM_OK) rc = read_log(db, n->followed, n->end, &n->mem, &n->mem_runs);
+  /* Of a state over other files there is nothing to be kept. */
+  keeper k = {db, n, n->end <= FEW_BYTES};
+  lsm_keep keep = {n->push && n->st.version == NULL ? keep_state : NULL, &k};
+  if (rc == LSM_OK) rc = read_log(db, n->followed, n->end, &n->mem, &n->mem_runs, keep);
   return rc;
 }
 
@@ -219,16 +257,14 @@ lsm_rc lsm_catch_up(lsm_db *db) {
           atomic_load_explicit(&db->seen_manifest, memory_order_acquire)) {
     return LSM_OK;
   }
-  lsm_snapshot *before = NULL;
   bool new_files = false;
   lsm_rc rc = LSM_OK;
   lsm_mutex_lock(&db->catch_mu);
-  /* Readers of an older state of a host may ask for what was before the news. */
-  if (lsm_has_hosts(db)) rc = lsm_snapshot_known(db, &before);
-  for (int tries = 0; tries < RELOADS && (rc == LSM_OK || tries > 0); tries++) {
+  for (int tries = 0; tries < RELOADS; tries++) {
     news n;
     memset(&n, 0, sizeof(n));
     db->replayed = 0;
+    lsm_hosts_go(db);
     n.log = lsm_share_log(db->share);
     n.manifest = lsm_share_manifest(db->share);
     rc = read_manifest(db, &n);
@@ -242,9 +278,7 @@ lsm_rc lsm_catch_up(lsm_db *db) {
     news_fini(&n);
     if (rc != LSM_NOTFOUND) break;
   }
-  if (rc == LSM_OK && before != NULL) lsm_hosts_before(db, before);
   lsm_mutex_unlock(&db->catch_mu);
-  lsm_snapshot_drop(before);
   lsm_hosts_sweep(db);
   if (new_files) lsm_hosts_forget(db);
   lsm_db_purge(db);
@@ -267,8 +301,10 @@ static lsm_rc find_log_above(void *arg, const char *name) {
 /* The writer before us was killed at work. Whether its log, as it is now, is
 ** durable, a cut included, only that one knew. */
 static lsm_rc settle_log(lsm_db *db) {
+  keeper k = {db, NULL, true};
+  lsm_keep keep = {keep_state, &k};
   lsm_buf_clear(&db->dropped_logs); /* of an attempt that failed */
-  lsm_rc rc = lsm_recover_tail(db);
+  lsm_rc rc = lsm_recover_tail(db, keep);
   if (rc == LSM_OK) rc = db->env->list(db->env, db->dir, find_log_above, db);
   if (rc != LSM_OK) return rc;
   lsm_wal_close(db->wal); /* what it knows of the file may be wrong */

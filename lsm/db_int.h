@@ -259,12 +259,20 @@ void lsm_job_unlock(lsm_db *db, lsm_share_lock_id id);
 
 /*------------------------------------------------------- recover.c */
 
+/* fn gives what is to be kept for readers of the host's state before a transaction that
+** is about to be applied, or NULL. */
+typedef struct lsm_keep {
+  lsm_snapshot *(*fn)(void *arg, const uint8_t *host);
+  void *arg;
+} lsm_keep;
+
 /* Applies what is committed in [from, to) of a log that others write; *runs is
 ** replaced when it has a transaction's files. */
 lsm_rc lsm_replay_range(lsm_db *db, lsm_memtable *mem, lsm_version **runs, lsm_wal_follower *log,
-                        uint64_t from, uint64_t to);
-/* Settles what a killed writer left behind log_end. REQUIRES: the writer's lock. */
-lsm_rc lsm_recover_tail(lsm_db *db);
+                        uint64_t from, uint64_t to, lsm_keep keep);
+/* Settles what a killed writer left behind log_end. keep: called under apply_mu.
+** REQUIRES: the writer's lock. */
+lsm_rc lsm_recover_tail(lsm_db *db, lsm_keep keep);
 
 /* Reads the logs into db->mem. REQUIRES: manifest read, nothing running. */
 lsm_rc lsm_recover(lsm_db *db, uint64_t manifest_log);
@@ -329,6 +337,12 @@ lsm_rc lsm_snapshot_make(lsm_db *db, const lsm_snapshot *base, lsm_memtable *ove
 ** REQUIRES: apply_mu, mu. */
 lsm_rc lsm_snapshot_alloc(lsm_db *db, lsm_snapshot **snap);
 lsm_snapshot *lsm_snapshot_latest(lsm_snapshot *fresh);
+/* FRESH shows the current state, for its owner alone. REQUIRES: the same. */
+void lsm_snapshot_fill(lsm_snapshot *fresh);
+/* The state that there will be when MEM is the active memtable, over RUNS, and the present
+** one the immutable one; up to transaction TXID. REQUIRES: the same. */
+void lsm_snapshot_fill_rotated(lsm_snapshot *fresh, lsm_memtable *mem, lsm_version *runs,
+                               uint64_t txid);
 /* The current state as this process knows it; kept. */
 lsm_rc lsm_snapshot_known(lsm_db *db, lsm_snapshot **snap);
 lsm_snapshot *lsm_snapshot_keep(lsm_snapshot *snap);
@@ -359,9 +373,12 @@ void lsm_host_announce(lsm_db *db);
 ** before it, kept and taken over, or NULL. lsm_hosts_sweep() must follow, without locks.
 ** REQUIRES: entered; apply_mu, or the state not installed yet. */
 void lsm_host_note(lsm_db *db, const uint8_t *id, uint64_t txid, lsm_snapshot *before);
-/* BEFORE is from before what was just noted. */
-void lsm_hosts_before(lsm_db *db, lsm_snapshot *before);
+/* Others' transactions are going to be read. lsm_host_first(): is this the first of the
+** host in this go? */
+void lsm_hosts_go(lsm_db *db);
+bool lsm_host_first(lsm_db *db, const uint8_t *id);
 void lsm_hosts_sweep(lsm_db *db);
+void lsm_hosts_drop(lsm_db *db); /* the same, but removes no file: apply_mu may be held */
 /* Lets go of all kept snapshots, which hold files. No locks but manifest_mu. */
 void lsm_hosts_forget(lsm_db *db);
 void lsm_hosts_free(lsm_db *db);

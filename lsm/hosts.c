@@ -25,6 +25,7 @@ struct lsm_host {
   uint8_t id[LSM_HOST_SIZE];
   uint64_t lost;    /* transactions up to this number are not in the list */
   uint64_t checked; /* nor are there others than those up to this one */
+  bool met;         /* in the present go, see lsm_host_first() */
   int n;
   entry last[LSM_HOST_KEPT]; /* oldest first */
   int nout;
@@ -88,14 +89,19 @@ void lsm_host_note(lsm_db *db, const uint8_t *id, uint64_t txid, lsm_snapshot *b
   lsm_mutex_unlock(&db->mu);
 }
 
-void lsm_hosts_before(lsm_db *db, lsm_snapshot *before) {
+void lsm_hosts_go(lsm_db *db) {
   lsm_mutex_lock(&db->mu);
-  for (lsm_host *h = db->version == before->version ? db->hosts : NULL; h != NULL; h = h->next) {
-    int i = 0;
-    while (i < h->n && h->last[i].txid <= before->txid) i++;
-    if (i < h->n && h->last[i].before == NULL) h->last[i].before = lsm_snapshot_keep(before);
-  }
+  for (lsm_host *h = db->hosts; h != NULL; h = h->next) h->met = false;
   lsm_mutex_unlock(&db->mu);
+}
+
+bool lsm_host_first(lsm_db *db, const uint8_t *id) {
+  lsm_mutex_lock(&db->mu);
+  lsm_host *h = find_host(db, id);
+  bool first = !h->met;
+  h->met = true;
+  lsm_mutex_unlock(&db->mu);
+  return first;
 }
 
 /* Takes one of the snapshots that are to go, or (all) any, out of the lists. */
@@ -113,9 +119,13 @@ static lsm_snapshot *take_one(lsm_db *db, bool all) {
   return s;
 }
 
-void lsm_hosts_sweep(lsm_db *db) {
+void lsm_hosts_drop(lsm_db *db) {
   lsm_snapshot *s;
   while ((s = take_one(db, false)) != NULL) lsm_snapshot_drop(s);
+}
+
+void lsm_hosts_sweep(lsm_db *db) {
+  lsm_hosts_drop(db);
   lsm_db_purge(db);
 }
 

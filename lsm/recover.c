@@ -25,6 +25,7 @@ typedef struct replay {
   lsm_version **runs; /* and files of a transaction, just below */
   bool fresh;        /* nothing was in either before */
   bool published;    /* a range that its writer has settled: ask nobody */
+  lsm_keep keep;     /* asked before a host's transaction is applied */
   const char *path;
   lsm_buf pending; /* payload that waits */
   bool has_pending;
@@ -78,19 +79,28 @@ static lsm_rc apply_files(replay *r) {
   return LSM_OK;
 }
 
-/* What waits has happened. */
-static lsm_rc apply(replay *r) {
+static lsm_rc apply_payload(replay *r) {
   bool files = r->type == LSM_WAL_FILES || r->type == LSM_WAL_PREPARE_FILES;
   lsm_rc rc = files ? apply_files(r) : apply_batch(r);
   if (rc != LSM_OK) return rc;
   if (r->txid > r->db->last_txid) r->db->last_txid = r->txid;
   r->db->replayed = r->txid;
-  if (has_host(r->type)) {
-    rc = lsm_host_enter(r->db, r->pending.data);
-    if (rc != LSM_OK) return rc;
-    lsm_host_note(r->db, r->pending.data, r->txid, NULL);
-  }
   return LSM_OK;
+}
+
+/* What waits has happened. Readers of the host's state before it may ask for ours. */
+static lsm_rc apply(replay *r) {
+  lsm_snapshot *before = NULL;
+  if (!has_host(r->type)) return apply_payload(r);
+  lsm_rc rc = lsm_host_enter(r->db, r->pending.data);
+  if (rc == LSM_OK && r->keep.fn != NULL) before = r->keep.fn(r->keep.arg, r->pending.data);
+  if (rc == LSM_OK) rc = apply_payload(r);
+  if (rc == LSM_OK) {
+    lsm_host_note(r->db, r->pending.data, r->txid, before);
+  } else {
+    lsm_snapshot_drop(before);
+  }
+  return rc;
 }
 
 /* Asks the host that the waiting PREPARE names, once. */
@@ -309,12 +319,13 @@ lsm_rc lsm_recover(lsm_db *db, uint64_t manifest_log) {
 /*------------------------------------------------------- other processes */
 
 lsm_rc lsm_replay_range(lsm_db *db, lsm_memtable *mem, lsm_version **runs, lsm_wal_follower *log,
-                        uint64_t from, uint64_t to) {
+                        uint64_t from, uint64_t to, lsm_keep keep) {
   replay r = {0};
   lsm_wal_info info;
   r.db = db;
   r.mem = mem;
   r.runs = runs;
+  r.keep = keep;
   r.published = true;
   r.path = lsm_wal_followed_path(log);
   lsm_rc rc = lsm_wal_read_on(log, from, to, replay_record, &r, &info);
@@ -324,10 +335,11 @@ lsm_rc lsm_replay_range(lsm_db *db, lsm_memtable *mem, lsm_version **runs, lsm_w
   return rc;
 }
 
-lsm_rc lsm_recover_tail(lsm_db *db) {
+lsm_rc lsm_recover_tail(lsm_db *db, lsm_keep keep) {
   replay r = {0};
   lsm_wal_info info = {0};
   r.db = db;
+  r.keep = keep;
   r.mem = db->mem;
   r.runs = &db->mem_runs;
   if (db->log_number == 0) return LSM_OK;

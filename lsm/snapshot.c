@@ -31,8 +31,7 @@ lsm_rc lsm_snapshot_alloc(lsm_db *db, lsm_snapshot **snap) {
   return LSM_OK;
 }
 
-/* Gives it the current state. REQUIRES: apply_mu, mu. */
-static void fill(lsm_snapshot *s) {
+void lsm_snapshot_fill(lsm_snapshot *s) {
   lsm_db *db = s->db;
   if (!lsm_memtable_is_empty(db->mem) || db->mem_runs != NULL) {
     add_layer(s, view_of(db->mem), db->mem_runs);
@@ -40,6 +39,15 @@ static void fill(lsm_snapshot *s) {
   if (db->imm != NULL) add_layer(s, view_of(db->imm), db->imm_runs);
   s->version = lsm_version_ref(db->version);
   s->txid = atomic_load(&db->committed);
+}
+
+void lsm_snapshot_fill_rotated(lsm_snapshot *s, lsm_memtable *mem, lsm_version *runs,
+                               uint64_t txid) {
+  lsm_db *db = s->db;
+  add_layer(s, view_of(mem), runs);
+  add_layer(s, view_of(db->mem), db->mem_runs);
+  s->version = lsm_version_ref(db->version);
+  s->txid = txid;
 }
 
 /* For assertions: does s show the state as it is? REQUIRES: apply_mu, mu. */
@@ -68,7 +76,7 @@ lsm_snapshot *lsm_snapshot_latest(lsm_snapshot *fresh) {
   lsm_mutex_assert_held(&db->apply_mu);
   lsm_mutex_assert_held(&db->mu);
   if (db->latest == NULL) {
-    fill(fresh);
+    lsm_snapshot_fill(fresh);
     db->latest = fresh;
   }
   assert(is_present(db->latest));

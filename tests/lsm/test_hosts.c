@@ -2,6 +2,7 @@
 ** and what is said when it is not. */
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "env.h"
 #include "store.h"
@@ -172,7 +173,7 @@ static void right_or_stale(lsm_db *store, uint64_t txid, const char *want) {
   ck_assert_msg(strcmp(text, want) == 0 || strcmp(text, "LSM_STALE") == 0, "%s", text);
 }
 
-/* Another process knows what it has read in the log, one state from before it. */
+/* Another process knows the states between what it has read in the log. */
 START_TEST(in_another_process) {
   uint64_t first = commit(HOST, 1);
   lsm_db *b = store_open(env, &opt);
@@ -183,7 +184,7 @@ START_TEST(in_another_process) {
   ck_assert_str_eq(seen_by(b, HOST, second), "2");
   uint64_t third = commit(HOST, 3), fourth = commit(HOST, 4);
   ck_assert_str_eq(seen_by(b, HOST, second), "2");
-  ck_assert_str_eq(seen_by(b, HOST, third), "LSM_STALE");
+  ck_assert_str_eq(seen_by(b, HOST, third), "3");
   ck_assert_str_eq(seen_by(b, HOST, fourth), "4");
   uint64_t fifth;
   lsm_txn *t = prepare(HOST, 5, &fifth);
@@ -198,6 +199,66 @@ START_TEST(in_another_process) {
   ck_assert_str_eq(seen_by(b, HOST, sixth), "6");
   right_or_stale(b, fifth, "5");
   ck_lsm(lsm_close(b));
+}
+END_TEST
+
+/* What b shows of k and own to a reader of HOST at a number. */
+static const char *both_seen_by(lsm_db *b, uint64_t txid) {
+  static char text[64];
+  lsm_snapshot *s = NULL;
+  lsm_rc rc = lsm_snapshot_acquire_at(b, HOST, txid, 0, NULL, &s);
+  if (rc != LSM_OK) return lsm_rc_name(rc);
+  snprintf(text, sizeof(text), "%s", store_get_in(s, ks, "k"));
+  snprintf(text + strlen(text), sizeof(text) - strlen(text), " %s", store_get_in(s, ks, "own"));
+  lsm_snapshot_release(s);
+  return text;
+}
+
+static lsm_rc sync_never(void *arg) {
+  (void)arg;
+  return lsm_fail(LSM_IOERR, "the host cannot be synced");
+}
+
+/* A reader of an older state of the host has what the store alone committed before the
+** host went on, also when it all came here at once: in one log; with what another host
+** did in between; in two logs, of which the first is not flushed; more than can be kept. */
+START_TEST(commits_of_the_store_between) {
+  opt.host_sync = _i == 2 ? sync_never : NULL; /* then nothing is flushed */
+  opt.host_arg = NULL;
+  ck_lsm(lsm_close(db));
+  db = store_open(env, &opt);
+  uint64_t first = commit(HOST, 1);
+  lsm_db *b = store_open(env, &opt);
+  ck_assert_str_eq(both_seen_by(b, first), "1 -");
+  store_put(db, ks, "own", "x");
+  if (_i == 1) (void)commit(OTHER, 1);
+  if (_i == 1) store_put(db, ks, "own", "y");
+  if (_i == 2) {
+    char *large = calloc(1, 40001);
+    ck_assert_ptr_nonnull(large);
+    memset(large, 'l', 40000);
+    store_put(db, ks, "large", large);
+    store_put(db, ks, "no room beside it", large);
+    free(large);
+    ck_assert_int_eq(store_count_files(env, ".wal"), 2);
+  }
+  uint64_t second = commit(HOST, 2), last = second;
+  store_put(db, ks, "own", "z");
+  for (int i = 0; i < 2000 && _i == 3; i++) last = commit(HOST, 3);
+  const char *want = _i == 1 ? "1 y" : "1 x";
+  if (_i == 3) {
+    ck_assert_str_eq(both_seen_by(b, last), "3 z");
+    ck_assert_str_eq(both_seen_by(b, first), "LSM_STALE");
+  } else {
+    ck_assert_str_eq(both_seen_by(b, first), want);
+    ck_assert_str_eq(both_seen_by(b, second), "2 z");
+  }
+  ck_lsm(lsm_close(b));
+  if (_i == 2) { /* or it could not be closed in order */
+    (void)lsm_close(db);
+    opt.host_sync = NULL;
+    db = store_open(env, &opt);
+  }
 }
 END_TEST
 
@@ -289,6 +350,7 @@ Suite *hosts_suite(void) {
   tcase_add_test(tc, not_known_after_open);
   tcase_add_test(tc, a_host_that_is_ahead);
   tcase_add_test(tc, in_another_process);
+  tcase_add_loop_test(tc, commits_of_the_store_between, 0, 4);
   tcase_add_test(tc, readers_in_threads);
   tcase_add_test(tc, out_of_memory);
   suite_add_tcase(s, tc);

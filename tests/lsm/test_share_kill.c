@@ -440,6 +440,59 @@ START_TEST(test_child_outlives_its_parent) {
 }
 END_TEST
 
+/* A writer is killed whose host has committed; who reads next settles it. A reader of the
+** host's state from before that sees the store's from before that, too. */
+static pid_t writer_that_prepares(const char *dir, uint32_t ks, int tell) {
+  pid_t pid = fork();
+  ck_assert_int_ge(pid, 0);
+  if (pid > 0) return pid;
+  lsm_db *db = NULL;
+  lsm_txn *t = NULL;
+  if (lsm_open(lsm_env_default(), dir, &opt, &db) != LSM_OK ||
+      lsm_txn_begin(db, 0, NULL, &t) != LSM_OK ||
+      lsm_txn_put(t, ks, S("k"), S("2")) != LSM_OK ||
+      lsm_txn_prepare(t, LSM_SYNC_NORMAL, store_host_name, NULL) != LSM_OK) {
+    _exit(1);
+  }
+  uint64_t txid = lsm_txn_id(t);
+  if (write(tell, &txid, sizeof(txid)) != sizeof(txid)) _exit(1);
+  for (;;) pause();
+}
+
+START_TEST(test_state_before_a_killed_writer) {
+  char dir[] = "/tmp/lsm-test-before-XXXXXX", cmd[100];
+  int pipe_fd[2], status;
+  lsm_db *db = NULL;
+  lsm_snapshot *snap = NULL;
+  memset(&host, 0, sizeof(host));
+  opt = store_options(256 << 10);
+  opt.host_txid = store_host_txid;
+  opt.host_arg = &host;
+  ck_assert_ptr_nonnull(mkdtemp(dir));
+  ck_lsm(lsm_open(lsm_env_default(), dir, &opt, &db));
+  uint32_t ks = store_keyspace(db, LSM_LEVELED);
+  store_put(db, ks, "k", "1");
+  uint64_t before = lsm_committed_txid(db);
+  ck_assert_int_eq(pipe(pipe_fd), 0);
+  pid_t child = writer_that_prepares(dir, ks, pipe_fd[1]);
+  ck_assert_int_eq(read(pipe_fd[0], &host.txid, sizeof(host.txid)), sizeof(host.txid));
+  kill(child, SIGKILL);
+  ck_assert_int_eq(waitpid(child, &status, 0), child);
+  ck_assert_str_eq(store_get(db, ks, "k"), "2");
+  ck_lsm(lsm_snapshot_acquire_at(db, store_host_name, before, 0, NULL, &snap));
+  ck_assert_str_eq(store_get_in(snap, ks, "k"), "1");
+  lsm_snapshot_release(snap);
+  ck_lsm(lsm_snapshot_acquire_at(db, store_host_name, host.txid, 0, NULL, &snap));
+  ck_assert_str_eq(store_get_in(snap, ks, "k"), "2");
+  lsm_snapshot_release(snap);
+  close(pipe_fd[0]);
+  close(pipe_fd[1]);
+  ck_lsm(lsm_close(db));
+  snprintf(cmd, sizeof(cmd), "rm -r %s", dir);
+  ck_assert_int_eq(system(cmd), 0);
+}
+END_TEST
+
 Suite *share_kill_suite(void);
 Suite *share_kill_suite(void) {
   Suite *s = suite_create("share_kill");
@@ -448,6 +501,7 @@ Suite *share_kill_suite(void) {
   tcase_add_test(tc, test_kill_one_of_three);
   tcase_add_test(tc, test_kill_recovery);
   tcase_add_test(tc, test_child_outlives_its_parent);
+  tcase_add_test(tc, test_state_before_a_killed_writer);
   suite_add_tcase(s, tc);
   return s;
 }
