@@ -2,6 +2,7 @@
 **
 **   db.c       open, close, edits of the manifest
 **   keyspace.c keyspaces made and dropped
+**   obsolete.c tables that nobody needs any more
 **   recover.c  the log, read back
 **   catchup.c  what other processes have written; the writer's lock
 **   txn.c      transactions up to the log and the memtable
@@ -231,6 +232,12 @@ void lsm_left_free(lsm_left *left);
 void lsm_db_note_garbage(void *db, uint64_t number); /* for lsm_version_new() */
 /* The same of a file that no other process has ever known. */
 void lsm_db_note_doomed(void *db, uint64_t number);
+/* VERSION stands at POS of the manifest. If it cannot be noted, this process says
+** from now on that it reads anything whenever it does: files stay, nothing is lost. */
+void lsm_db_note_gen(lsm_db *db, lsm_version *version, uint64_t pos);
+/* The files that NEXT's edit removes, and does not merely move, are ours to remove.
+** Without memory for the note they stay until an open finds them. */
+void lsm_db_note_removed(lsm_db *db, const lsm_version *next, const lsm_edit *e, uint64_t pos);
 /* From begin to end tables that some version of this process names are not removed by
 ** others. Outside of that nobody may read a table: an idle process keeps none. Begin
 ** comes before lsm_catch_up(), which finds a version whose tables are there. Any locks. */
