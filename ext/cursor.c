@@ -15,6 +15,8 @@
 #include "stale.h"
 #include "vtab.h"
 
+enum { IDLE_BYTES = 64 << 10 };
+
 typedef struct cursor {
   sqlite3_vtab_cursor base;
   lsm_conn_store *cs; /* it counts us among its open cursors */
@@ -43,25 +45,51 @@ static lsm_vtab *table_of(cursor *c) {
 
 /*------------------------------------------------------------ open, close */
 
+static void free_cursor(cursor *c) {
+  if (c == NULL) return;
+  lsm_search_fini(&c->search);
+  lsm_row_fini(&c->row);
+  lsm_row_fini(&c->entry);
+  lsm_buf_fini(&c->value);
+  lsm_buf_fini(&c->row_key);
+  lsm_buf_fini(&c->row_value);
+  lsm_entry_fini(&c->scratch);
+  sqlite3_free(c);
+}
+
+static int new_cursor(lsm_vtab *v, cursor **out) {
+  cursor *c = *out = sqlite3_malloc(sizeof(*c));
+  if (c == NULL) return SQLITE_NOMEM;
+  memset(c, 0, sizeof(*c));
+  c->base.pVtab = &v->base;
+  c->eof = true;
+  lsm_rc rc = lsm_search_init(&c->search, lsm_plan_max_parts(v));
+  if (rc == LSM_OK) rc = lsm_row_init(&c->row, v->schema);
+  if (rc == LSM_OK) return SQLITE_OK;
+  free_cursor(c);
+  return lsm_vtab_fail(&v->base, rc);
+}
+
+/* A statement that is run again and again finds the cursor of the last time. */
 int lsm_vtab_cursor_open(sqlite3_vtab *vtab, sqlite3_vtab_cursor **out) {
   lsm_vtab *v = (lsm_vtab *)vtab;
   int code = lsm_vtab_open_store(v);
   if (code != SQLITE_OK) return code;
-  cursor *c = sqlite3_malloc(sizeof(*c));
-  if (c == NULL) return SQLITE_NOMEM;
-  memset(c, 0, sizeof(*c));
-  c->base.pVtab = vtab;
-  c->eof = true;
+  cursor *c = (cursor *)v->idle_cursor;
+  v->idle_cursor = NULL;
+  if (c == NULL) code = new_cursor(v, &c);
+  if (code != SQLITE_OK) return code;
   c->cs = v->cs;
   lsm_conn_cursor_opened(c->cs);
-  code = lsm_vtab_fail(vtab, lsm_search_init(&c->search, lsm_plan_max_parts(v)));
-  if (code == SQLITE_OK) code = lsm_vtab_fail(vtab, lsm_row_init(&c->row, v->schema));
-  if (code != SQLITE_OK) {
-    lsm_vtab_cursor_close(&c->base);
-    return code;
-  }
   *out = &c->base;
   return SQLITE_OK;
+}
+
+/* Nothing large is kept for the next time. */
+static bool is_small(const cursor *c) {
+  return c->value.cap <= IDLE_BYTES && c->row_key.cap <= IDLE_BYTES &&
+         c->row_value.cap <= IDLE_BYTES && c->row.scratch.cap <= IDLE_BYTES &&
+         c->entry.scratch.cap <= IDLE_BYTES;
 }
 
 /* Lets go of the last scan. */
@@ -79,17 +107,21 @@ static void end_scan(cursor *c) {
 
 int lsm_vtab_cursor_close(sqlite3_vtab_cursor *cur) {
   cursor *c = (cursor *)cur;
+  lsm_vtab *v = table_of(c);
+  lsm_conn_store *cs = c->cs;
   end_scan(c);
-  lsm_search_fini(&c->search);
-  lsm_row_fini(&c->row);
-  lsm_row_fini(&c->entry);
-  lsm_buf_fini(&c->value);
-  lsm_buf_fini(&c->row_key);
-  lsm_buf_fini(&c->row_value);
-  lsm_entry_fini(&c->scratch);
-  lsm_conn_cursor_closed(c->cs);
-  sqlite3_free(c);
+  if (v->idle_cursor == NULL && lsm_search_clear(&c->search) && is_small(c)) {
+    v->idle_cursor = cur;
+  } else {
+    free_cursor(c);
+  }
+  lsm_conn_cursor_closed(cs);
   return SQLITE_OK;
+}
+
+void lsm_vtab_cursor_free_idle(lsm_vtab *v) {
+  free_cursor((cursor *)v->idle_cursor);
+  v->idle_cursor = NULL;
 }
 
 /*------------------------------------------------------------------- rows */

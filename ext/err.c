@@ -30,8 +30,7 @@ int lsm_vtab_error(sqlite3_vtab *vtab, int code, const char *fmt, ...) {
   return code;
 }
 
-int lsm_vtab_fail(sqlite3_vtab *vtab, lsm_rc rc) {
-  if (rc == LSM_OK) return SQLITE_OK;
+int lsm_vtab_failed(sqlite3_vtab *vtab, lsm_rc rc) {
   return lsm_vtab_error(vtab, lsm_sqlite_code(rc), "%s", lsm_errmsg());
 }
 

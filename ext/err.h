@@ -9,7 +9,10 @@
 int lsm_sqlite_code(lsm_rc rc);
 
 /* The same, and the thread's message becomes the vtab's. */
-int lsm_vtab_fail(sqlite3_vtab *vtab, lsm_rc rc);
+int lsm_vtab_failed(sqlite3_vtab *vtab, lsm_rc rc); /* REQUIRES: not LSM_OK */
+static inline int lsm_vtab_fail(sqlite3_vtab *vtab, lsm_rc rc) {
+  return rc == LSM_OK ? SQLITE_OK : lsm_vtab_failed(vtab, rc);
+}
 
 /* code with a message of our own, as sqlite3_mprintf() formats it. */
 int lsm_vtab_error(sqlite3_vtab *vtab, int code, const char *fmt, ...);

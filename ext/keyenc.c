@@ -321,6 +321,20 @@ lsm_rc lsm_key_get(lsm_slice *key, const lsm_key_part *part, lsm_value *v, lsm_b
   return LSM_OK;
 }
 
+bool lsm_key_peek(lsm_slice key, const lsm_key_part *part, lsm_value *v) {
+  if (key.size < 2 || part->desc || part->collation != LSM_COLL_BINARY) return false;
+  const uint8_t *p = key.data + 1, *end = key.data + key.size;
+  const uint8_t *zero = memchr(p, 0, key.size - 1);
+  if (zero == NULL || (zero + 1 < end && zero[1] == ESCAPE)) return false;
+  lsm_slice s = lsm_slice_of(p, (size_t)(zero - p));
+  if (key.data[0] == TAG_BLOB) {
+    *v = lsm_value_blob(s);
+    return true;
+  }
+  if (key.data[0] == TAG_TEXT) *v = lsm_value_text(s);
+  return key.data[0] == TAG_TEXT;
+}
+
 lsm_rc lsm_key_skip(lsm_slice *key, const lsm_key_part *part) {
   size_t size = 0, n, zeroes;
   lsm_value v;

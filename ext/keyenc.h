@@ -41,6 +41,10 @@ lsm_rc lsm_key_get_rowid(lsm_slice key, int64_t *rowid);
 ** LSM_CORRUPT when it is not what lsm_key_put() writes. */
 lsm_rc lsm_key_get(lsm_slice *key, const lsm_key_part *part, lsm_value *v, lsm_buf *scratch);
 
+/* The key's first column, borrowed, if it is text or a blob that stands there as it is;
+** false: lsm_key_get() knows. */
+bool lsm_key_peek(lsm_slice key, const lsm_key_part *part, lsm_value *v);
+
 /* Takes one column off the front of *key without decoding it. */
 lsm_rc lsm_key_skip(lsm_slice *key, const lsm_key_part *part);
 

@@ -41,6 +41,22 @@ static void clear_operands(lsm_operands *o) {
   o->count = 0;
 }
 
+#define FEW 16
+#define SHORT (4 << 10)
+
+bool lsm_search_clear(lsm_search *s) {
+  bool little = s->cap <= FEW;
+  for (int i = 0; i < s->noperands; i++) {
+    clear_operands(&s->operands[i]);
+    little = little && s->operands[i].cap <= FEW;
+  }
+  for (size_t i = 0; i < s->cap && little; i++) {
+    little = s->ranges[i].lower.cap <= SHORT && s->ranges[i].upper.cap <= SHORT;
+  }
+  s->nranges = 0;
+  return little;
+}
+
 void lsm_search_fini(lsm_search *s) {
   for (int i = 0; s->operands != NULL && i < s->noperands; i++) {
     clear_operands(&s->operands[i]);

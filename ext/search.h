@@ -40,6 +40,8 @@ typedef struct lsm_search {
 } lsm_search;
 
 lsm_rc lsm_search_init(lsm_search *s, int max_parts);
+/* Lets go of the values of the last search; false: it holds much memory still. */
+bool lsm_search_clear(lsm_search *s);
 void lsm_search_fini(lsm_search *s);
 
 /* The ranges of PATH that hold all keys the plan asks for, perhaps others too.

@@ -67,6 +67,7 @@ typedef struct lsm_vtab {
   lsm_buf removals;    /* and what is to go */
   lsm_range_delete *range_delete; /* NULL: none */
   lsm_alter *alter;               /* NULL: none */
+  sqlite3_vtab_cursor *idle_cursor; /* cursor.c's: closed, to be opened again; or NULL */
 } lsm_vtab;
 
 /* alter.c: what lsm_create_index(), lsm_drop_index() and lsm_add_column() do, as
@@ -130,6 +131,7 @@ lsm_scan_plan lsm_plan_unpack(int idx_num);
 /* cursor.c */
 int lsm_vtab_cursor_open(sqlite3_vtab *vtab, sqlite3_vtab_cursor **cur);
 int lsm_vtab_cursor_close(sqlite3_vtab_cursor *cur);
+void lsm_vtab_cursor_free_idle(lsm_vtab *v);
 int lsm_vtab_filter(sqlite3_vtab_cursor *cur, int idx_num, const char *idx_str, int argc,
                     sqlite3_value **argv);
 int lsm_vtab_next(sqlite3_vtab_cursor *cur);

@@ -306,11 +306,20 @@ END_TEST
 
 /*--------------------------------------------------------------- decoding */
 
+/* Peeking says nothing or what lsm_key_get() says, without scratch. */
+static bool check_peek(lsm_slice key, const lsm_key_part *part, const lsm_value *want) {
+  lsm_value v;
+  if (!lsm_key_peek(key, part, &v)) return false;
+  ck_assert(same_value(&v, want));
+  ck_assert(v.u.s.data == key.data + 1);
+  return true;
+}
+
 START_TEST(test_decode) {
   static pool p;
   lsm_buf key = {0}, scratch = {0};
   rng r = {8};
-  int faithful = 0;
+  int faithful = 0, peeked = 0;
   for (int round = 0; round < 20000; round++) {
     lsm_key_part part = part_of((lsm_collation)rng_below(&r, 3), rng_below(&r, 2) == 0);
     lsm_value v = random_value(&r, &p), got;
@@ -326,6 +335,7 @@ START_TEST(test_decode) {
     lsm_slice at = lsm_buf_slice(&key), skip = at;
     ck_assert_int_eq(lsm_key_get(&at, &part, &got, &scratch), LSM_OK);
     ck_assert_int_eq(lsm_key_skip(&skip, &part), LSM_OK);
+    peeked += check_peek(lsm_buf_slice(&key), &part, &got);
     ck_assert_ptr_eq(at.data, key.data + n);
     ck_assert_ptr_eq(skip.data, key.data + n);
     ck_assert_int_eq(at.size, 5);
@@ -338,6 +348,7 @@ START_TEST(test_decode) {
     }
   }
   ck_assert_int_gt(faithful, 10000);
+  ck_assert_int_gt(peeked, 500);
   lsm_buf_fini(&key);
   lsm_buf_fini(&scratch);
 }
@@ -353,7 +364,10 @@ static void decode_hostile(const uint8_t *data, size_t n, const lsm_key_part *pa
   lsm_rc rc = lsm_key_get(&at, part, &v, scratch);
   lsm_rc skipped = lsm_key_skip(&skip, part);
   ck_assert(rc == LSM_OK || rc == LSM_CORRUPT);
+  lsm_value peek;
+  if (rc != LSM_OK) ck_assert(!lsm_key_peek(lsm_slice_of(exact, n), part, &peek));
   if (rc == LSM_OK) {
+    (void)check_peek(lsm_slice_of(exact, n), part, &v);
     ck_assert_int_eq(skipped, LSM_OK);
     ck_assert_ptr_eq(skip.data, at.data);
     bool zero = v.type == SQLITE_TEXT && v.u.s.size > 0 && memchr(v.u.s.data, 0, v.u.s.size);
