@@ -1,5 +1,9 @@
-/* chart.c: the figures as a picture: a panel for each workload, a bar for each rival. */
+/* chart.c: the figures as a picture: a panel for each workload, a bar for each rival;
+** and how the rates of the fills went from their first tenth to the last.
+*/
 #define _GNU_SOURCE
+#include <math.h>
+
 #include "report.h"
 
 enum { COLUMNS = 4, PANEL_W = 330, BAR_H = 16, GAP = 26, HEAD = 96, TITLE = 40, LABEL_W = 108 };
@@ -87,6 +91,57 @@ static int make_panels(const report *rep, panel *p) {
   return n;
 }
 
+enum { LINES_H = 190, LINES_W = 2 * PANEL_W - 60 };
+
+/* Rates by tenths: the height is logarithmic, from 1,000 to 10 million rows/s. */
+static void draw_lines(FILE *f, const report *rep, workload what, int x, int y) {
+  int last = 0;
+  fprintf(f, "<text x='%d' y='%d' class='t'>%s, tenth by tenth</text>\n", x, y + 14,
+          workload_list[what].name);
+  fprintf(f, "<text x='%d' y='%d' class='n'>rows/s, logarithmic</text>\n", x, y + 29);
+  x += 50, y += TITLE;
+  for (int i = 0; i <= 4; i++) {
+    static const char *const marks[] = {"1 k", "10 k", "100 k", "1 M", "10 M"};
+    int at = y + LINES_H - i * LINES_H / 4;
+    fprintf(f, "<text x='%d' y='%d' class='l'>%s</text>", x - 6, at + 4, marks[i]);
+    fprintf(f, "<rect x='%d' y='%d' width='%d' height='1' fill='#dddddd'/>\n", x, at,
+            LINES_W - 170);
+  }
+  for (int i = 0; i < RIVALS; i++) {
+    const result *r = rep->all[what][i];
+    double end = 0;
+    int n = 0;
+    if (r == NULL) continue;
+    fprintf(f, "<polyline fill='none' stroke='%s' stroke-width='2' points='", rival_list[i].colour);
+    for (int t = 0; t < 10; t++) {
+      if (r->tenth[t] < 1000) continue;
+      end = y + LINES_H * (1 - (log10(r->tenth[t]) - 3) / 4);
+      fprintf(f, "%.1f,%.1f ", x + (t + 0.5) * (LINES_W - 170) / 10, end);
+      n = t;
+    }
+    fprintf(f, "'/><circle cx='%.1f' cy='%.1f' r='3' fill='%s'/>",
+            x + (n + 0.5) * (LINES_W - 170) / 10, end, rival_list[i].colour);
+    fprintf(f, "<rect x='%d' y='%d' width='14' height='4' fill='%s'/>", x + LINES_W - 150,
+            y + 8 + last * 17, rival_list[i].colour);
+    fprintf(f, "<text x='%d' y='%d' class='v'>%s</text>\n", x + LINES_W - 130, y + 14 + last * 17,
+            rival_list[i].label);
+    last++;
+  }
+}
+
+/* The fills that there are, two in a row; their height. */
+static int draw_fills(FILE *f, const report *rep, int y) {
+  static const workload fills[] = {W_FILLRANDOM, W_BIG};
+  int n = 0;
+  for (int i = 0; i < 2; i++) {
+    bool any = false;
+    for (int j = 0; j < RIVALS; j++) any = any || rep->all[fills[i]][j] != NULL;
+    if (any && f != NULL) draw_lines(f, rep, fills[i], 20 + n * 2 * PANEL_W, y);
+    n += any;
+  }
+  return n > 0 ? TITLE + LINES_H + GAP : 0;
+}
+
 static int row_height(const panel *p, int first, int count) {
   int most = 0;
   for (int i = first; i < first + COLUMNS && i < count; i++) {
@@ -101,6 +156,7 @@ bool report_svg(const report *rep, const char *path) {
   FILE *f = fopen(path, "w");
   if (f == NULL) return false;
   for (int i = 0; i < count; i += COLUMNS) height += row_height(p, i, count);
+  height += draw_fills(NULL, rep, 0);
   fprintf(f,
           "<svg xmlns='http://www.w3.org/2000/svg' width='%d' height='%d' viewBox='0 0 %d %d'>\n"
           "<style>text{font-family:Helvetica,Arial,'DejaVu Sans',sans-serif;fill:#222}"
@@ -115,12 +171,14 @@ bool report_svg(const report *rep, const char *path) {
           "<text x='20' y='74' class='s'>Bars are what was done in a second (longer is better), "
           "unless a panel says otherwise; each panel has a scale of its own, from zero.</text>\n",
           width, height, width, height, (double)rep->rows, KEY_SIZE, VALUE_SIZE, BATCH, CACHE_MB);
-  for (int i = 0, y = HEAD; i < count; i += COLUMNS) {
+  int y = HEAD;
+  for (int i = 0; i < count; i += COLUMNS) {
     for (int j = i; j < i + COLUMNS && j < count; j++) {
       draw_panel(f, &p[j], 20 + (j - i) * PANEL_W, y);
     }
     y += row_height(p, i, count);
   }
+  draw_fills(f, rep, y);
   fprintf(f, "</svg>\n");
   bool good = ferror(f) == 0;
   return fclose(f) == 0 && good;
