@@ -219,6 +219,7 @@ test: ## every test; the last line counts them (under 15 minutes)
 
 # The parts of `make test`; SUITE='memtable wal' picks unit test suites.
 SUITE ?=
+PYTHON ?= /usr/bin/python3
 # A run under ThreadSanitizer needs the address space unrandomized on new kernels.
 NORANDOM = $(shell setarch $$(uname -m) -R true 2>/dev/null && echo setarch $$(uname -m) -R)
 
@@ -258,6 +259,13 @@ CUTS ?= 12000
 SEED ?= 1
 powercut: $(EXTENSION) build/plain/powercut ## power cuts and kills at the calls of a mixed load: CUTS=12000 of them, SEED=1
 	@nice build/plain/powercut cuts=$(CUTS) seed=$(SEED) only='$(ONLY)'
+
+SEEDS ?= 5000
+diff: $(EXTENSION) ## random schemas and statements against an ordinary table, SEEDS=5000 sessions from SEED=1
+	@LSMVTAB=./lsmvtab $(PYTHON) tests/sql/fuzz_diff.py --seed $(SEED) --seeds $(SEEDS) --seconds 1000000 --keep-going
+
+planted: ## does `make diff` see defects? It builds some, in a copy of the sources
+	@MAKE='$(MAKE)' PYTHON='$(PYTHON)' tests/tools/planted.sh 100
 
 # What the test must see: a sync that was not done, a decision that was not written.
 BREAKS := wal sst manifest dir token
