@@ -60,6 +60,7 @@ struct lsm_cache {
   unsigned nshards; /* power of two */
   /* atomic */
   _Atomic int64_t reserved;
+  _Atomic size_t lent;
   shard shards[MAX_SHARDS];
 };
 
@@ -82,9 +83,9 @@ static size_t charge_of(const entry *e) {
 /* What a shard may use for blocks now. */
 static size_t share_of(const lsm_cache *cache) {
   int64_t reserved = atomic_load_explicit(&cache->reserved, memory_order_relaxed);
-  if (reserved <= 0) return cache->capacity / cache->nshards;
-  if ((uint64_t)reserved >= cache->capacity) return 0;
-  return (cache->capacity - (size_t)reserved) / cache->nshards;
+  uint64_t other = atomic_load_explicit(&cache->lent, memory_order_relaxed);
+  if (reserved > 0) other += (uint64_t)reserved;
+  return other < cache->capacity ? (cache->capacity - (size_t)other) / cache->nshards : 0;
 }
 
 /*------------------------------------------------- list and table, under mu */
@@ -345,6 +346,15 @@ void lsm_cache_evict_file(lsm_cache *cache, uint64_t file) {
 }
 
 /*------------------------------------------------------------------ budget */
+
+void lsm_cache_lend(lsm_cache *cache, size_t bytes) {
+  size_t before = atomic_load_explicit(&cache->lent, memory_order_relaxed);
+  if (bytes == before) return;
+  before = atomic_exchange_explicit(&cache->lent, bytes, memory_order_relaxed);
+  for (unsigned i = 0; bytes > before && i < cache->nshards; i++) {
+    shard_shrink(cache, &cache->shards[i]);
+  }
+}
 
 void lsm_cache_reserve(lsm_cache *cache, int64_t bytes) {
   atomic_fetch_add_explicit(&cache->reserved, bytes, memory_order_relaxed);

@@ -49,6 +49,9 @@ void lsm_block_unpin(lsm_cache *cache, lsm_block *b);
 /* Forgets all unpinned blocks of a file that is gone. */
 void lsm_cache_evict_file(lsm_cache *cache, uint64_t file);
 
+/* BYTES of the budget are used by others for now, instead of what it was before. */
+void lsm_cache_lend(lsm_cache *cache, size_t bytes);
+
 /* Charges (or gives back, negative) memory held elsewhere. */
 void lsm_cache_reserve(lsm_cache *cache, int64_t bytes);
 

@@ -188,6 +188,7 @@ static void publish_edit(lsm_db *db, lsm_version *next, const lsm_edit *e) {
   db->flushed_txid = e->last_txid;
   lsm_mutex_unlock(&db->catch_mu);
   lsm_left_free(&left);
+  if (e->has_log) lsm_lend_cache(db); /* a memtable is gone */
   lsm_hosts_forget(db); /* and what came meanwhile */
   lsm_db_purge(db);
 }
@@ -568,7 +569,7 @@ static lsm_rc make_parts(lsm_db *db) {
   lsm_rc rc = lsm_cache_new(db->opt.cache_size, &db->cache);
   if (rc == LSM_OK) {
     rc = lsm_table_cache_new(db->env, db->dir, db->store_id, db->cache, &db->read_stats, 512,
-                             &db->tables);
+                             db->opt.cache_size / 4 * 3, &db->tables);
   }
   return rc == LSM_OK ? lsm_memtable_new(&db->mem) : rc;
 }

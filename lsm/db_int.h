@@ -7,7 +7,8 @@
 **   catchup.c  what other processes have written; the writer's lock
 **   txn.c      transactions up to the log and the memtable
 **   spill.c    runs of transactions larger than their share of memory
-**   room.c     rotation, slow-down, stall
+**   room.c     rotation, stall
+**   pace.c     slow-down; what memtables take from the cache
 **   snapshot.c snapshots and point reads
 **   hosts.c    snapshots that agree with a host's
 **   cursor.c   scans
@@ -92,6 +93,8 @@ struct lsm_db {
   lsm_cache *cache;
   lsm_table_cache *tables;
 
+  /* How far the flush of imm by this process is, in entries; total 0: there is none. */
+  _Atomic uint64_t flush_done, flush_total, flush_start;
   lsm_read_stats read_stats; /* atomics */
   lsm_counters counters;     /* atomics */
 
@@ -170,7 +173,8 @@ struct lsm_db {
   bool flush_first;      /* recovery has what the log cannot say for ever: flush it */
   lsm_buf old_logs;      /* u64 numbers: older logs whose content is in mem */
   lsm_buf dropped_logs;  /* u64 numbers: recovery's; without content that counts */
-  uint64_t slow_debt_us;
+  uint64_t slow_debt_us; /* of lsm_pace() */
+  uint64_t paced_at;     /* when the last batch came while the background was busy; or 0 */
   lsm_memtable *spare;   /* an overlay to reuse */
   /* Just below mem, above imm: files of a transaction that are in the log, not yet
   ** in the manifest; NULL: none. Changed under apply_mu, too. */
@@ -312,6 +316,20 @@ lsm_rc lsm_settle_host(lsm_db *db);
 lsm_rc lsm_log_sync(lsm_db *db);
 /* Most level-0 runs of any keyspace of a version. */
 int lsm_l0_pressure(const lsm_db *db, const lsm_version *v);
+/* Delays a batch of BYTES a little, if the background is behind; level 0 has RUNS
+** runs. REQUIRES: log role. */
+void lsm_pace(lsm_db *db, size_t bytes, int runs);
+/* The delays, in us. Room is what is left in the memtable; DONE of TOTAL entries of
+** the one before it were written in ELAPSED_US. */
+uint64_t lsm_pace_level0(size_t bytes, int runs);
+uint64_t lsm_pace_flush(size_t bytes, size_t room, uint64_t done, uint64_t total,
+                        uint64_t elapsed_us);
+/* The size at which a memtable is flushed: less than the budget of the two there may be. */
+size_t lsm_memtable_limit(const lsm_db *db);
+void lsm_flush_begins(lsm_db *db, uint64_t entries);
+void lsm_flush_ends(lsm_db *db);
+/* Takes what memtables are over their budget from the cache, or gives it back. */
+void lsm_lend_cache(lsm_db *db);
 /* Waits until the immutable memtable there is now, if any, is flushed, or the
 ** flush fails. */
 lsm_rc lsm_wait_flushed(lsm_db *db, const lsm_interrupt *intr);

@@ -5,6 +5,8 @@
 ** from which log on recovery has to read; then memtable and logs go. */
 #include "db_int.h"
 
+#define TELL_EVERY 512 /* entries: how far the flush has come (pace.c) */
+
 /* Where a walk over points and ranges stands. */
 typedef struct walk {
   lsm_db *db;
@@ -88,7 +90,8 @@ static lsm_rc flush_keyspace(walk *j, uint32_t keyspace) {
     rc = lsm_output_new(j->db, &opt, keyspace, 0, j->run, &j->db->counters.flush_bytes, &o);
   }
   if (rc == LSM_OK) lsm_output_set_ranges(o, &part);
-  while (rc == LSM_OK && it->valid && lsm_slice_cmp(it->key, hi) < 0) {
+  for (uint64_t n = 1; rc == LSM_OK && it->valid && lsm_slice_cmp(it->key, hi) < 0; n++) {
+    if (!j->keep && n % TELL_EVERY == 0) atomic_fetch_add(&j->db->flush_done, TELL_EVERY);
     if (it->kind == LSM_KIND_PUT || !empty) {
       rc = lsm_output_add(o, (lsm_kind)it->kind, it->key, it->value);
     }
@@ -239,6 +242,7 @@ lsm_rc lsm_flush_imm(lsm_db *db) {
   lsm_memview v = lsm_memtable_view(imm);
   lsm_mutex_unlock(&db->apply_mu);
   lsm_memtable_unref(imm); /* the view holds it */
+  lsm_flush_begins(db, lsm_memtable_entries(v.mt));
   /* Runs are numbered by their log: in the order of age. */
   lsm_rc rc = lsm_flush_view(db, &v, version, j.runs, false, log, &j.edit);
   lsm_memview_release(&v);
@@ -251,6 +255,7 @@ lsm_rc lsm_flush_imm(lsm_db *db) {
   } else {
     lsm_output_discard(db, &j.edit);
   }
+  lsm_flush_ends(db);
   lsm_edit_fini(&j.edit);
   lsm_version_unref(j.runs);
   lsm_version_unref(version);

@@ -92,7 +92,7 @@ typedef lsm_rc (*lsm_host_sync_fn)(void *arg);
 
 /* Of a store; every field has a default (lsm_options_init). */
 typedef struct lsm_options {
-  size_t memtable_size; /* bytes at which a memtable is flushed: 64 MB */
+  size_t memtable_size; /* bytes for memtables; one is flushed at 3/4 of it: 64 MB */
   size_t cache_size;    /* bytes for blocks, indexes and filters: 64 MB */
   size_t txn_memory;    /* bytes of a transaction at which it goes to files; 0: a quarter
                         ** of memtable_size, 1 MB at least */

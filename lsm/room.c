@@ -1,16 +1,10 @@
 /* room.c: making room for a write: the log role, rotation of log and memtable,
-** slowing writers down, stalling them.
-**
-** Slow early and a little, stop late: from LSM_L0_SLOW runs in level 0 on each
-** batch is delayed in proportion to its bytes, more with each further run;
-** at LSM_L0_STOP runs, or with both memtables full, commits wait. */
+** slowing writers down (pace.c), stalling them: at LSM_L0_STOP runs in level 0, or
+** with both memtables full, commits wait. */
 #include "db_int.h"
 
 #define WAIT_US 20000u             /* between looks at the interrupt function */
 #define LOG_ROLE_WAIT_US 10000000u /* for the log role, before LSM_BUSY */
-#define SLOW_BYTES_PER_US 64u      /* pace at the first step of slow-down */
-#define SLOW_MAX_US 20000u         /* longest delay of one commit */
-#define SLOW_MIN_US 1000u          /* shorter ones are saved up */
 
 lsm_rc lsm_log_acquire(lsm_db *db, const lsm_interrupt *intr) {
   uint64_t deadline = 0;
@@ -321,18 +315,6 @@ int lsm_l0_pressure(const lsm_db *db, const lsm_version *v) {
   return most;
 }
 
-/* Delays this batch a little when compaction is behind. */
-static void slow_down(lsm_db *db, size_t bytes, int runs) {
-  uint64_t us = bytes / SLOW_BYTES_PER_US * (uint64_t)(runs - LSM_L0_SLOW + 1);
-  db->slow_debt_us += us;
-  if (db->slow_debt_us < SLOW_MIN_US) return;
-  us = db->slow_debt_us < SLOW_MAX_US ? db->slow_debt_us : SLOW_MAX_US;
-  db->slow_debt_us = 0;
-  db->env->sleep_us(db->env, us);
-  LSM_COUNT(db, slowdowns, 1);
-  LSM_COUNT(db, stall_us, us);
-}
-
 /* Waits while level 0 is over its limit. */
 static lsm_rc stall(lsm_db *db, const lsm_interrupt *intr) {
   lsm_rc rc = LSM_OK;
@@ -369,12 +351,13 @@ lsm_rc lsm_make_room(lsm_db *db, size_t bytes, const lsm_interrupt *intr) {
   if (runs >= LSM_L0_STOP) {
     rc = stall(db, intr);
     if (rc != LSM_OK) return rc;
-  } else if (runs >= LSM_L0_SLOW) {
-    slow_down(db, bytes, runs);
+  } else {
+    lsm_pace(db, bytes, runs);
   }
+  lsm_lend_cache(db);
   bool full = db->mem_runs != NULL ||
               (!lsm_memtable_is_empty(db->mem) &&
-               lsm_memtable_used(db->mem) + bytes > db->opt.memtable_size);
+               lsm_memtable_used(db->mem) + bytes > lsm_memtable_limit(db));
   if (!full && !db->flush_first && !lsm_wal_is_broken(db->wal)) return LSM_OK;
   uint64_t start = db->env->now_us(db->env);
   rc = lsm_rotate(db, intr);

@@ -92,6 +92,9 @@ uint64_t lsm_sst_number(const lsm_sst *sst);
 /* Its range tombstones; lives as long as the reader. */
 const lsm_rangeset *lsm_sst_ranges(const lsm_sst *sst);
 
+/* The memory it takes, open. */
+size_t lsm_sst_memory(const lsm_sst *sst);
+
 /* Its properties; lives as long as the reader. */
 const lsm_sst_props *lsm_sst_get_props(const lsm_sst *sst);
 

@@ -478,6 +478,10 @@ const lsm_rangeset *lsm_sst_ranges(const lsm_sst *sst) {
   return &sst->ranges;
 }
 
+size_t lsm_sst_memory(const lsm_sst *sst) {
+  return (size_t)sst->reserved;
+}
+
 const lsm_sst_props *lsm_sst_get_props(const lsm_sst *sst) {
   return &sst->props;
 }

@@ -7,7 +7,9 @@
 **        (2) it is in the LRU list exactly while it is open and unpinned;
 **        (3) one thread opens a table, with a placeholder in the hash and no
 **            lock; who wants the same one waits, all others go on;
-**        (4) more than max_open are open only while that many are pinned.
+**        (4) more than max_open are open only while that many are pinned; more
+**            than max_bytes of indexes and filters only while they are pinned,
+**            or of KEPT tables, without which every read would open one.
 ** Locks: tc->mu (LSM_RANK_TABLES); files are opened and closed outside it. */
 #include "table_cache.h"
 
@@ -15,6 +17,7 @@
 #include "sync.h"
 
 #define FIRST_BUCKETS 64
+#define KEPT 16
 
 typedef struct table {
   /* constant */
@@ -36,14 +39,14 @@ struct lsm_table_cache {
   uint8_t store_id[16];
   lsm_cache *cache;
   lsm_read_stats *stats;
-  size_t max_open;
+  size_t max_open, max_bytes;
   lsm_mutex mu;
   lsm_cond opened; /* an open has ended, one way or the other */
   /* guarded by mu */
   table **numbers; /* nbuckets each */
   table **ssts;
   size_t nbuckets; /* power of two */
-  size_t nopen;
+  size_t nopen, bytes; /* tables in ssts, and their memory */
   table *head; /* of the LRU list: latest used */
   table *tail;
 };
@@ -87,6 +90,7 @@ static void link_sst(lsm_table_cache *tc, table *t) {
   t->by_sst = *slot;
   *slot = t;
   tc->nopen++;
+  tc->bytes += lsm_sst_memory(t->sst);
 }
 
 static void unlink_sst(lsm_table_cache *tc, table *t) {
@@ -94,6 +98,7 @@ static void unlink_sst(lsm_table_cache *tc, table *t) {
   while (*p != t) p = &(*p)->by_sst;
   *p = t->by_sst;
   tc->nopen--;
+  tc->bytes -= lsm_sst_memory(t->sst);
 }
 
 /* Doubles both hashes; without memory they stay, and chains grow longer. */
@@ -111,7 +116,7 @@ static void grow(lsm_table_cache *tc) {
   tc->numbers = numbers;
   tc->ssts = ssts;
   tc->nbuckets = old * 2;
-  tc->nopen = 0; /* link_sst() counts again */
+  tc->nopen = tc->bytes = 0; /* link_sst() counts again */
   for (size_t i = 0; i < old; i++) {
     table *next;
     for (table *t = old_numbers[i]; t != NULL; t = next) {
@@ -157,7 +162,8 @@ static void lru_push(lsm_table_cache *tc, table *t) {
 ** close_tables() after the unlock. */
 static table *shrink(lsm_table_cache *tc) {
   table *victims = NULL;
-  while (tc->nopen > tc->max_open && tc->tail != NULL) {
+  while (tc->tail != NULL && (tc->nopen > tc->max_open ||
+                              (tc->bytes > tc->max_bytes && tc->nopen > KEPT))) {
     table *t = tc->tail;
     lru_remove(tc, t);
     unlink_number(tc, t);
@@ -181,7 +187,8 @@ static void close_tables(lsm_table_cache *tc, table *t) {
 /*-------------------------------------------------------------- life cycle */
 
 lsm_rc lsm_table_cache_new(lsm_env *env, const char *dir, const uint8_t *store_id, lsm_cache *cache,
-                           lsm_read_stats *stats, size_t max_open, lsm_table_cache **out) {
+                           lsm_read_stats *stats, size_t max_open, size_t max_bytes,
+                           lsm_table_cache **out) {
   *out = NULL;
   lsm_rc rc;
   size_t dir_size = strlen(dir) + 1;
@@ -192,6 +199,7 @@ lsm_rc lsm_table_cache_new(lsm_env *env, const char *dir, const uint8_t *store_i
   tc->cache = cache;
   tc->stats = stats;
   tc->max_open = max_open;
+  tc->max_bytes = max_bytes;
   tc->nbuckets = FIRST_BUCKETS;
   tc->dir = lsm_malloc(dir_size);
   tc->numbers = lsm_calloc(FIRST_BUCKETS * sizeof *tc->numbers);

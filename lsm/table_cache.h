@@ -1,4 +1,5 @@
-/* table_cache.h: the open SSTables of a store, by number, bounded in count.
+/* table_cache.h: the open SSTables of a store, by number, bounded in count and in the
+** memory of their indexes and filters.
 ** Threads: any. */
 #ifndef LSM_TABLE_CACHE_H
 #define LSM_TABLE_CACHE_H
@@ -10,7 +11,7 @@ typedef struct lsm_table_cache lsm_table_cache;
 
 lsm_rc lsm_table_cache_new(lsm_env *env, const char *dir, const uint8_t *store_id,
                            lsm_cache *cache, lsm_read_stats *stats, size_t max_open,
-                           lsm_table_cache **tc);
+                           size_t max_bytes, lsm_table_cache **tc);
 void lsm_table_cache_free(lsm_table_cache *tc); /* REQUIRES: nothing pinned */
 
 /* The open table of a file, opening it if need be; pinned until unpin. Two

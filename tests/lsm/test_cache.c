@@ -236,6 +236,26 @@ START_TEST(test_reserve) {
 }
 END_TEST
 
+/* What is lent is not charged, but leaves less room. */
+START_TEST(test_lend) {
+  lsm_cache *c = new_cache(4 * charge());
+  for (uint64_t i = 0; i < 4; i++) put(c, 1, i);
+  lsm_cache_lend(c, charge());
+  ck_assert_uint_eq(stats_of(c).bytes, 3 * charge());
+  lsm_cache_lend(c, charge()); /* the same, not more */
+  ck_assert_uint_eq(stats_of(c).bytes, 3 * charge());
+  lsm_cache_reserve(c, (int64_t)charge());
+  ck_assert_uint_eq(stats_of(c).bytes, 3 * charge()); /* two blocks and that */
+  lsm_cache_lend(c, 1 << 20);
+  ck_assert_uint_eq(stats_of(c).bytes, charge());
+  lsm_cache_lend(c, 0);
+  lsm_cache_reserve(c, -(int64_t)charge());
+  for (uint64_t i = 0; i < 4; i++) put(c, 1, i);
+  ck_assert_uint_eq(stats_of(c).bytes, 4 * charge());
+  lsm_cache_free(c);
+}
+END_TEST
+
 /* More blocks than the first table has room for, in eight shards. */
 START_TEST(test_many) {
   lsm_cache *c = new_cache(64 << 20);
@@ -368,6 +388,7 @@ Suite *cache_suite(void) {
   tcase_add_test(tc, test_private);
   tcase_add_test(tc, test_evict_file);
   tcase_add_test(tc, test_reserve);
+  tcase_add_test(tc, test_lend);
   tcase_add_test(tc, test_many);
   tcase_add_test(tc, test_nomem);
   tcase_add_loop_test(tc, test_threads, 0, 3);

@@ -11,7 +11,7 @@
 Suite *table_cache_suite(void);
 
 #define DIR       "db"
-#define MAX_FILES 16
+#define MAX_FILES 32
 #define KEY_SIZE  6
 
 static const uint8_t store_id[16] = "0123456789abcde";
@@ -64,9 +64,14 @@ static void setup(void) {
   ck_assert_int_eq(lsm_cache_new(1 << 20, &fx.cache), LSM_OK);
 }
 
+static void open_bounded(size_t max_open, size_t max_bytes) {
+  ck_assert_int_eq(lsm_table_cache_new(&fx.slow.env, DIR, store_id, fx.cache, NULL, max_open,
+                                       max_bytes, &fx.tc),
+                   LSM_OK);
+}
+
 static void open_cache(size_t max_open) {
-  ck_assert_int_eq(
-      lsm_table_cache_new(&fx.slow.env, DIR, store_id, fx.cache, NULL, max_open, &fx.tc), LSM_OK);
+  open_bounded(max_open, SIZE_MAX);
 }
 
 static void teardown(void) {
@@ -198,6 +203,31 @@ START_TEST(test_lru) {
 }
 END_TEST
 
+/* Those used last stay open, as many as the memory is for, and 16 in any case. */
+START_TEST(test_memory) {
+  lsm_cache_stats s;
+  make_files(30);
+  open_cache(100);
+  touch(0);
+  lsm_cache_get_stats(fx.cache, &s);
+  size_t one = (size_t)s.bytes;
+  lsm_table_cache_free(fx.tc);
+  for (size_t bound = 20 * one; bound > 0; bound = bound > one ? one : 0) {
+    open_bounded(100, bound);
+    for (size_t i = 0; i < 30; i++) touch(i);
+    lsm_cache_get_stats(fx.cache, &s);
+    ck_assert_uint_le(s.bytes, bound > one ? bound + one : 17 * one);
+    ck_assert_uint_gt(s.bytes, 15 * one);
+    lsm_sst *last = pin(29);
+    ck_assert(get_ok(last, 29 * 20 + 2));
+    lsm_table_cache_unpin(fx.tc, last);
+    touch(0); /* and what was closed is opened again */
+    lsm_table_cache_free(fx.tc);
+  }
+  open_cache(1);
+}
+END_TEST
+
 START_TEST(test_all_pinned) {
   lsm_sst *sst[4];
   make_files(4);
@@ -243,7 +273,7 @@ END_TEST
 /* Pinned for their holder: once, and whatever is evicted; who finds his place taken
 ** pins for himself. */
 START_TEST(test_pins) {
-  lsm_table_pins pins = {0};
+  static lsm_table_pins pins; /* zero */
   lsm_sst *sst[2], *again;
   bool own = true;
   open_cache(10);
@@ -293,7 +323,7 @@ START_TEST(test_nomem) {
     int left = n;
     ck_assert_int_lt(n, 200);
     lsm_set_malloc_hook(fail_nth, &left);
-    lsm_rc rc = lsm_table_cache_new(fx.env, DIR, store_id, fx.cache, NULL, 4, &fx.tc);
+    lsm_rc rc = lsm_table_cache_new(fx.env, DIR, store_id, fx.cache, NULL, 4, SIZE_MAX, &fx.tc);
     if (rc == LSM_OK) rc = lsm_table_cache_get(fx.tc, fx.files[0], &sst);
     lsm_set_malloc_hook(NULL, NULL);
     done = rc == LSM_OK;
@@ -650,6 +680,7 @@ Suite *table_cache_suite(void) {
   tcase_set_timeout(tc, 60);
   tcase_add_test(tc, test_get);
   tcase_add_test(tc, test_lru);
+  tcase_add_test(tc, test_memory);
   tcase_add_test(tc, test_all_pinned);
   tcase_add_test(tc, test_evict);
   tcase_add_test(tc, test_pins);
