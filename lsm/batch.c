@@ -23,6 +23,19 @@ uint8_t *lsm_entry_put(uint8_t *p, lsm_kind kind, lsm_slice key, lsm_slice value
   return p + value.size;
 }
 
+uint8_t *lsm_entry_put_parts(uint8_t *p, lsm_kind kind, lsm_slice key, lsm_slice head,
+                             lsm_slice value) {
+  *p++ = (uint8_t)kind;
+  p = lsm_varint_put(p, key.size);
+  p = lsm_varint_put(p, head.size + value.size);
+  if (key.size > 0) memcpy(p, key.data, key.size);
+  p += key.size;
+  if (head.size > 0) memcpy(p, head.data, head.size);
+  p += head.size;
+  if (value.size > 0) memcpy(p, value.data, value.size);
+  return p + value.size;
+}
+
 /* A varint that is known to be whole; at most 5 bytes are ever written here,
 ** as LSM_VALUE_MAX is 2^31. */
 static const uint8_t *trusted_varint(const uint8_t *p, size_t *v) {

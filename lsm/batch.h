@@ -19,6 +19,9 @@ typedef struct lsm_entry {
 size_t lsm_entry_size(size_t klen, size_t vlen);
 /* Writes it at p, which has that room; returns the end. */
 uint8_t *lsm_entry_put(uint8_t *p, lsm_kind kind, lsm_slice key, lsm_slice value);
+/* The same with a value in two parts. */
+uint8_t *lsm_entry_put_parts(uint8_t *p, lsm_kind kind, lsm_slice key, lsm_slice head,
+                             lsm_slice value);
 /* Reads one that is trusted (memtable arena). Returns the end. */
 const uint8_t *lsm_entry_get(const uint8_t *p, lsm_entry *e);
 /* Reads one that is not: NULL when malformed (kind, lengths, keys without a

@@ -54,8 +54,15 @@ void lsm_compact_release(lsm_db *db) {
   give_slot_back(db);
 }
 
+lsm_picker_options lsm_picker_now(lsm_db *db) {
+  lsm_picker_options opt = db->picker;
+  opt.now = lsm_now(db);
+  return opt;
+}
+
 lsm_rc lsm_compact_pick(lsm_db *db, const lsm_stuck *stuck, bool *found, lsm_plan *plan) {
   lsm_version *v = lsm_db_version(db);
+  lsm_picker_options opt = lsm_picker_now(db);
   lsm_rc rc = LSM_OK;
   const lsm_tree *best = NULL;
   double most = 0;
@@ -63,7 +70,7 @@ lsm_rc lsm_compact_pick(lsm_db *db, const lsm_stuck *stuck, bool *found, lsm_pla
   for (size_t t = 0; t < v->count; t++) {
     double score[LSM_MAX_LEVELS];
     if (lsm_is_stuck(stuck, v->trees[t]->keyspace)) continue;
-    lsm_picker_scores(v->trees[t], &db->picker, score);
+    lsm_picker_scores(v->trees[t], &opt, score);
     for (int l = 0; l < LSM_MAX_LEVELS; l++) {
       if (score[l] >= 1.0 && score[l] > most) {
         most = score[l];
@@ -71,11 +78,11 @@ lsm_rc lsm_compact_pick(lsm_db *db, const lsm_stuck *stuck, bool *found, lsm_pla
       }
     }
   }
-  if (best != NULL) rc = lsm_picker_pick(best, &db->picker, found, plan);
+  if (best != NULL) rc = lsm_picker_pick(best, &opt, found, plan);
   /* Tombstone-dense files count with their own score: ask every tree. */
   for (size_t t = 0; best == NULL && rc == LSM_OK && !*found && t < v->count; t++) {
     if (lsm_is_stuck(stuck, v->trees[t]->keyspace)) continue;
-    rc = lsm_picker_pick(v->trees[t], &db->picker, found, plan);
+    rc = lsm_picker_pick(v->trees[t], &opt, found, plan);
   }
   lsm_version_unref(v);
   return rc;
@@ -109,6 +116,8 @@ typedef struct job {
   lsm_output *out;
   int level0_runs; /* among the inputs */
   lsm_edit edit;
+  uint64_t now;     /* what has expired then goes; 0: nothing does */
+  uint64_t expired; /* so many */
 } job;
 
 /* The inputs are a sequence of sorted runs; where does the next one begin? */
@@ -178,8 +187,15 @@ static lsm_rc copy_entries(job *j) {
   lsm_rc rc = it->ops->first(it);
   (void)must_stop(j); /* for the first file */
   for (uint64_t n = 1; rc == LSM_OK && it->valid; n++) {
-    if (it->kind == LSM_KIND_PUT || lsm_gc_keep_tombstone(j->gc, it->key)) {
-      rc = lsm_output_add(j->out, (lsm_kind)it->kind, it->key, it->value);
+    lsm_kind kind = (lsm_kind)it->kind;
+    lsm_slice value = it->value;
+    if (j->now != 0 && kind == LSM_KIND_PUT && lsm_until_past(lsm_until_of(value), j->now)) {
+      kind = LSM_KIND_DELETE;
+      value = LSM_SLICE_NULL;
+      j->expired++;
+    }
+    if (kind == LSM_KIND_PUT || lsm_gc_keep_tombstone(j->gc, it->key)) {
+      rc = lsm_output_add(j->out, kind, it->key, value);
     }
     if (rc == LSM_OK) rc = it->ops->next(it);
     if (rc == LSM_OK && n % ASK_EVERY == 0 && must_stop(j)) {
@@ -272,6 +288,7 @@ lsm_rc lsm_compact_run(lsm_db *db, const lsm_plan *plan, const lsm_interrupt *in
   j.plan = plan;
   j.intr = intr;
   lsm_rc rc = lsm_keyspace_get(db, plan->keyspace, &j.opt);
+  if (rc == LSM_OK && j.opt.expires) j.now = lsm_now(db);
   if (rc == LSM_OK) rc = plan->move ? move_file(&j) : execute(&j);
   if (rc == LSM_OK) {
     rc = complete(&j);
@@ -281,6 +298,7 @@ lsm_rc lsm_compact_run(lsm_db *db, const lsm_plan *plan, const lsm_interrupt *in
   if (rc == LSM_OK && plan->move) LSM_COUNT(db, trivial_moves, 1);
   if (rc == LSM_OK && !plan->move) {
     LSM_COUNT(db, compactions, 1);
+    LSM_COUNT(db, expired_entries, j.expired);
     for (size_t i = 0; i < plan->ninputs; i++) {
       LSM_COUNT(db, compaction_read_bytes, plan->inputs[i]->size);
     }
@@ -304,7 +322,7 @@ lsm_rc lsm_compact(lsm_db *db, uint32_t keyspace, const lsm_interrupt *intr) {
   memset(&plan, 0, sizeof(plan));
   lsm_version *v = lsm_db_version(db);
   const lsm_tree *t = lsm_version_tree(v, keyspace);
-  if (t != NULL) rc = lsm_picker_full(t, &found, &plan);
+  if (t != NULL) rc = lsm_picker_full(t, lsm_now(db), &found, &plan);
   if (rc == LSM_OK && found) rc = lsm_compact_run(db, &plan, intr);
   if (found) lsm_plan_fini(&plan);
   lsm_version_unref(v);

@@ -7,6 +7,7 @@
 struct lsm_cursor {
   lsm_snapshot *snap;
   lsm_iter *iter;
+  lsm_iter *live; /* below iter, where values expire: knows when; else NULL */
   size_t prefix; /* bytes of the keyspace number in front of each key */
   uint32_t keyspace;
   lsm_buf lower, upper, target; /* internal keys */
@@ -109,6 +110,11 @@ static lsm_rc build_iter(lsm_cursor *c) {
   lsm_rc rc = lsm_merge_new(c->sources, (int)n, &merge); /* owns the iterators now */
   for (size_t i = 0; i < n; i++) c->sources[i].iter = NULL;
   if (rc != LSM_OK) return rc;
+  if (lsm_keyspace_expires(c->snap->db, c->snap->version, c->keyspace)) {
+    rc = lsm_live_new(merge, c->keyspace, lsm_snapshot_now(c->snap), c->snap->db->dir, &c->live);
+    if (rc != LSM_OK) return rc;
+    merge = c->live;
+  }
   return lsm_view_new(merge, lsm_buf_slice(&c->lower), lsm_buf_slice(&c->upper), &c->iter);
 }
 
@@ -185,3 +191,7 @@ lsm_slice lsm_cursor_key(const lsm_cursor *c) {
 }
 
 lsm_slice lsm_cursor_value(const lsm_cursor *c) { return c->iter->value; }
+
+uint64_t lsm_cursor_until(const lsm_cursor *c) {
+  return c->live != NULL ? lsm_live_until(c->live) : 0;
+}

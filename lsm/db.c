@@ -21,14 +21,6 @@ void lsm_options_init(lsm_options *opt) {
   opt->cache_size = 64u << 20;
 }
 
-void lsm_keyspace_options_init(lsm_keyspace_options *opt) {
-  memset(opt, 0, sizeof(*opt));
-  opt->compaction = LSM_LEVELED;
-  opt->compression = LSM_COMPRESS_ZLIB;
-  opt->block_size = 4096;
-  opt->bloom_bits = 10;
-}
-
 bool lsm_interrupted(const lsm_interrupt *intr) {
   return intr != NULL && intr->fn != NULL && intr->fn(intr->arg);
 }
@@ -226,7 +218,9 @@ lsm_rc lsm_db_log_edit(lsm_db *db, lsm_edit *e, bool *unknown) {
     return rc;
   }
   uint64_t old = 0;
-  if (db->manifest == NULL || lsm_manifest_is_long(db->manifest)) {
+  /* The first keyspace whose values expire makes a manifest of another version. */
+  bool upgrade = lsm_version_expires(next) && !lsm_version_expires(db->version);
+  if (db->manifest == NULL || upgrade || lsm_manifest_is_long(db->manifest)) {
     /* From now on, till all know of the new one, CURRENT may name either: if we
     ** fail, or are killed, whoever is next makes another. */
     if (db->share != NULL) lsm_share_set_remake(db->share, true);
@@ -383,20 +377,6 @@ static lsm_rc attach(lsm_db *db, bool *alone) {
     *alone = true;
     rc = LSM_OK;
   }
-  return rc;
-}
-
-lsm_rc lsm_sync_parent(lsm_env *env, const char *dir) {
-  lsm_buf parent = {0};
-  const char *slash = strrchr(dir, '/');
-  size_t n = slash == NULL ? 0 : (size_t)(slash - dir);
-  lsm_rc rc = slash == NULL ? lsm_buf_append(&parent, ".", 2)
-              : n == 0      ? lsm_buf_append(&parent, "/", 2)
-                            : lsm_buf_append(&parent, dir, n);
-  if (rc == LSM_OK && n > 0) rc = lsm_buf_put_u8(&parent, 0);
-  if (rc == LSM_OK) rc = env->sync_dir(env, (const char *)parent.data);
-  if (rc == LSM_CANTOPEN) rc = LSM_OK; /* it may not be read: the system will have to do */
-  lsm_buf_fini(&parent);
   return rc;
 }
 
@@ -622,6 +602,7 @@ lsm_rc lsm_open(lsm_env *env, const char *path, const lsm_options *opt, lsm_db *
     free_db(db);
     return rc;
   }
+  lsm_drop_at_open(db);
   lsm_reading_end(db);
   *out = db;
   return LSM_OK;

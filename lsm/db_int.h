@@ -12,6 +12,7 @@
 **   snapshot.c snapshots and point reads
 **   hosts.c    snapshots that agree with a host's
 **   cursor.c   scans
+**   drop.c     the clock; files in which everything has expired
 **   output.c   SSTables of a flush or compaction, cut and clipped
 **   flush.c    memtable to level 0
 **   compact.c  plans carried out
@@ -38,6 +39,7 @@
 
 #include "cache.h"
 #include "env.h"
+#include "expiry.h"
 #include "filename.h"
 #include "manifest.h"
 #include "memtable.h"
@@ -58,7 +60,7 @@
 typedef struct lsm_counters {
   _Atomic uint64_t user_bytes, wal_bytes, flush_bytes, compaction_bytes, compaction_read_bytes,
       manifest_bytes, flushes, compactions, trivial_moves, slowdowns, stalls, stall_us, commits,
-      syncs, gets, scans, snapshots;
+      syncs, gets, scans, snapshots, expired_entries, expired_files;
 } lsm_counters;
 
 #define LSM_COUNT(db, name, n) \
@@ -120,6 +122,7 @@ struct lsm_db {
   lsm_stuck stuck;      /* but for these */
   bool rest_left;       /* and some files could be packed, when it is quiet */
   int rest_asked;       /* who waits until nothing is left to do */
+  uint64_t look_at; /* then (lsm_now()) more may be due, by what expires; 0: never */
   int imm_wal_pins; /* a writer syncs imm_wal: the flusher must not close it */
   lsm_version *version;
   lsm_snapshot *latest; /* of the state as it is, for whoever asks; NULL: none yet */
@@ -212,8 +215,6 @@ void lsm_db_parts(lsm_db *db, lsm_version *parts[LSM_DB_PARTS]);
 /* Removes files nobody holds. Any thread, no locks held. */
 void lsm_db_purge(lsm_db *db);
 lsm_rc lsm_remove_file(lsm_db *db, lsm_filetype type, uint64_t number);
-/* Makes the entry of directory DIR in its parent durable. */
-lsm_rc lsm_sync_parent(lsm_env *env, const char *dir);
 bool lsm_interrupted(const lsm_interrupt *intr);
 
 /* manifest_mu, the MANIFEST lock, and all edits of others applied. */
@@ -344,6 +345,7 @@ lsm_rc lsm_wait_flushed(lsm_db *db, const lsm_interrupt *intr);
 struct lsm_snapshot {
   _Atomic uint32_t refs;
   lsm_db *db;
+  uint64_t now;  /* what has expired then is not seen; 0: the present, for each read anew */
   uint64_t txid; /* of the last transaction in it */
   int nviews;
   int noverlays; /* 1: views[0] is a transaction's */
@@ -378,11 +380,42 @@ void lsm_snapshot_drop(lsm_snapshot *snap); /* accepts NULL; lsm_db_purge() shou
 lsm_snapshot *lsm_snapshot_outdate(lsm_db *db);
 /* The same with mu taken, and dropped. No locks but catch_mu. */
 void lsm_snapshot_forget(lsm_db *db);
-/* Looks a key up in the tree of its keyspace; *done: the answer is final. */
+/* Looks a key up in the tree of its keyspace; *done: the answer is final. now: 0
+** if the keyspace's values do not expire. */
 lsm_rc lsm_tree_get(lsm_db *db, lsm_table_pins *pins, const lsm_tree *t, lsm_slice key,
-                    lsm_buf *value, bool *done);
-/* Looks an internal key up in views and files. */
-lsm_rc lsm_snapshot_get(lsm_snapshot *snap, lsm_slice key, lsm_buf *value);
+                    uint64_t now, lsm_buf *value, bool *done);
+/* Looks an internal key up in views and files, as they are at NOW if its keyspace's
+** values expire; 0: the snapshot's own time. */
+lsm_rc lsm_snapshot_get(lsm_snapshot *snap, lsm_slice key, uint64_t now, lsm_buf *value);
+/* The time it is seen at: its own, or the present. */
+static inline uint64_t lsm_snapshot_now(const lsm_snapshot *s) {
+  return s->now != 0 ? s->now : lsm_now(s->db);
+}
+/* What was found is the answer: its value, at NOW, or LSM_NOTFOUND. */
+static inline lsm_rc lsm_take_value(const lsm_db *db, lsm_kind kind, lsm_slice found, uint64_t now,
+                                    lsm_buf *value) {
+  if (kind != LSM_KIND_PUT) return LSM_NOTFOUND;
+  if (LSM_UNLIKELY(now != 0)) {
+    if (lsm_until_past(lsm_until_of(found), now)) return LSM_NOTFOUND;
+    if (!lsm_until_strip(&found)) {
+      return lsm_corrupt(db->dir, 0, "a value without the time when it expires");
+    }
+  }
+  return lsm_buf_set(value, found);
+}
+
+/*---------------------------------------------------------- drop.c */
+
+/* Do the keyspace's values expire? V is asked first, and, if the keyspace is made
+** since, the current version. Takes mu then. */
+bool lsm_keyspace_expires(lsm_db *db, const lsm_version *v, uint32_t keyspace);
+/* Takes files in which everything has expired, and nothing older is hidden by, out of
+** the store, without reading them. REQUIRES: the compaction slot. */
+lsm_rc lsm_drop_expired(lsm_db *db, bool *dropped);
+/* Starts looking for what has expired while nobody had the store. */
+void lsm_drop_at_open(lsm_db *db);
+/* The first time after NOW at which files of V expire, or half of what is in them; 0: none. */
+uint64_t lsm_next_expiry(const lsm_version *v, uint64_t now);
 
 /*--------------------------------------------------------- hosts.c */
 
@@ -472,6 +505,8 @@ lsm_rc lsm_runs_decode(lsm_db *db, lsm_slice payload, const char *path, uint64_t
 /* Takes the one compaction slot; LSM_INTERRUPT when closing or interrupted. */
 lsm_rc lsm_compact_acquire(lsm_db *db, const lsm_interrupt *intr);
 void lsm_compact_release(lsm_db *db);
+/* The picker's options at the present time. */
+lsm_picker_options lsm_picker_now(lsm_db *db);
 /* The most urgent plan over all keyspaces but those passed over. */
 lsm_rc lsm_compact_pick(lsm_db *db, const lsm_stuck *stuck, bool *found, lsm_plan *plan);
 /* What can be done of them while nothing is due. */

@@ -18,12 +18,14 @@ enum {
   TAG_DROP_KEYSPACE = 6,
   TAG_ADD_FILE = 7,
   TAG_REMOVE_FILE = 8,
-  TAG_POINTER = 9
+  TAG_POINTER = 9,
+  TAG_EXPIRING_KEYSPACE = 10 /* as TAG_KEYSPACE; its values expire */
 };
 
 #define FLAG_LARGEST_OPEN 1u
 #define FLAG_PACKED 2u
-#define FLAGS (FLAG_LARGEST_OPEN | FLAG_PACKED)
+#define FLAG_EXPIRES 4u /* when its values expire follows */
+#define FLAGS (FLAG_LARGEST_OPEN | FLAG_PACKED | FLAG_EXPIRES)
 
 void lsm_edit_fini(lsm_edit *e) {
   for (size_t i = 0; i < e->nadded; i++) lsm_filemeta_unref(e->added[i].file);
@@ -133,7 +135,9 @@ static void put_number(encoder *w, bool has, unsigned tag, uint64_t v) {
 }
 
 static void put_keyspace(encoder *w, const lsm_edit_keyspace *k) {
-  put(w, k->drop ? TAG_DROP_KEYSPACE : TAG_KEYSPACE);
+  put(w, k->drop          ? TAG_DROP_KEYSPACE
+         : k->opt.expires ? TAG_EXPIRING_KEYSPACE
+                          : TAG_KEYSPACE);
   put(w, k->id);
   if (k->drop) return;
   put_u8(w, (unsigned)k->opt.compaction);
@@ -153,9 +157,15 @@ static void put_file(encoder *w, const lsm_filemeta *f) {
   put(w, f->tombstones);
   put(w, f->ranges);
   put(w, f->raw_bytes);
-  put_u8(w, (f->largest_open ? FLAG_LARGEST_OPEN : 0) | (f->packed ? FLAG_PACKED : 0));
+  bool expires = f->expiry.first != 0;
+  put_u8(w, (f->largest_open ? FLAG_LARGEST_OPEN : 0) | (f->packed ? FLAG_PACKED : 0) |
+                (expires ? FLAG_EXPIRES : 0));
   put_slice(w, f->smallest);
   put_slice(w, f->largest);
+  if (!expires) return;
+  put(w, f->expiry.first);
+  put(w, f->expiry.half);
+  put(w, f->expiry.last);
 }
 
 lsm_rc lsm_edit_encode(const lsm_edit *e, lsm_buf *out) {
@@ -237,11 +247,12 @@ static void get_number(decoder *d, bool *has, uint64_t *v) {
   *v = lsm_read_varint(&d->r);
 }
 
-static lsm_rc get_keyspace(decoder *d, lsm_edit *e, bool drop) {
+static lsm_rc get_keyspace(decoder *d, lsm_edit *e, bool drop, bool expires) {
   lsm_edit_keyspace k;
   memset(&k, 0, sizeof k);
   k.id = get_keyspace_id(d);
   k.drop = drop;
+  k.opt.expires = expires;
   if (!drop) {
     uint8_t compaction = lsm_read_u8(&d->r);
     uint8_t compression = lsm_read_u8(&d->r);
@@ -287,6 +298,12 @@ static lsm_rc get_file(decoder *d, lsm_edit *e) {
   uint8_t flags = lsm_read_u8(&d->r);
   lsm_slice smallest = lsm_read_slice(&d->r);
   lsm_slice largest = lsm_read_slice(&d->r);
+  if ((flags & FLAG_EXPIRES) != 0) {
+    props.expiry.first = lsm_read_varint(&d->r);
+    props.expiry.half = lsm_read_varint(&d->r);
+    props.expiry.last = lsm_read_varint(&d->r);
+    if (d->r.ok && !lsm_expiry_is_sound(&props.expiry)) fault(d, "edit: times of expiry disagree");
+  }
   if (!d->r.ok) return LSM_OK;
   if (level > 0 && run != 0) fault(d, "edit: run number below level 0");
   if (number == 0) fault(d, "edit: file number zero");
@@ -343,9 +360,11 @@ static lsm_rc get_field(decoder *d, lsm_edit *e) {
       get_number(d, &e->has_last_txid, &e->last_txid);
       return LSM_OK;
     case TAG_KEYSPACE:
-      return get_keyspace(d, e, false);
+      return get_keyspace(d, e, false, false);
+    case TAG_EXPIRING_KEYSPACE:
+      return get_keyspace(d, e, false, true);
     case TAG_DROP_KEYSPACE:
-      return get_keyspace(d, e, true);
+      return get_keyspace(d, e, true, false);
     case TAG_ADD_FILE:
       return get_file(d, e);
     case TAG_REMOVE_FILE:

@@ -38,6 +38,20 @@ lsm_rc lsm_env_read_file(lsm_env *env, const char *path, lsm_buf *buf) {
   return rc;
 }
 
+lsm_rc lsm_sync_parent(lsm_env *env, const char *dir) {
+  lsm_buf parent = {0};
+  const char *slash = strrchr(dir, '/');
+  size_t n = slash == NULL ? 0 : (size_t)(slash - dir);
+  lsm_rc rc = slash == NULL ? lsm_buf_append(&parent, ".", 2)
+              : n == 0      ? lsm_buf_append(&parent, "/", 2)
+                            : lsm_buf_append(&parent, dir, n);
+  if (rc == LSM_OK && n > 0) rc = lsm_buf_put_u8(&parent, 0);
+  if (rc == LSM_OK) rc = env->sync_dir(env, (const char *)parent.data);
+  if (rc == LSM_CANTOPEN) rc = LSM_OK; /* it may not be read: the system will have to do */
+  lsm_buf_fini(&parent);
+  return rc;
+}
+
 /*---------------------------------------------------------------- threads */
 
 struct lsm_thread {

@@ -92,6 +92,9 @@ static inline void lsm_file_close(lsm_file *f) {
   if (f != NULL) f->ops->close(f);
 }
 
+/* Makes the entry of directory DIR in its parent durable. */
+lsm_rc lsm_sync_parent(lsm_env *env, const char *dir);
+
 /* The whole file at PATH into *buf, replacing its content. */
 lsm_rc lsm_env_read_file(lsm_env *env, const char *path, lsm_buf *buf);
 

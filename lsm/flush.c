@@ -16,6 +16,7 @@ typedef struct walk {
   lsm_iter *points;
   lsm_rangeset ranges; /* all of the memtable; one may span keyspaces */
   uint32_t from;       /* keyspaces below are done */
+  uint64_t now;        /* what has expired then is flushed as a tombstone */
   uint64_t run;
   lsm_edit *edit;
 } walk;
@@ -90,11 +91,17 @@ static lsm_rc flush_keyspace(walk *j, uint32_t keyspace) {
     rc = lsm_output_new(j->db, &opt, keyspace, 0, j->run, &j->db->counters.flush_bytes, &o);
   }
   if (rc == LSM_OK) lsm_output_set_ranges(o, &part);
+  bool expires = t != NULL && t->opt.expires && !j->keep;
   for (uint64_t n = 1; rc == LSM_OK && it->valid && lsm_slice_cmp(it->key, hi) < 0; n++) {
+    lsm_kind kind = (lsm_kind)it->kind;
+    lsm_slice value = it->value;
     if (!j->keep && n % TELL_EVERY == 0) atomic_fetch_add(&j->db->flush_done, TELL_EVERY);
-    if (it->kind == LSM_KIND_PUT || !empty) {
-      rc = lsm_output_add(o, (lsm_kind)it->kind, it->key, it->value);
+    if (expires && kind == LSM_KIND_PUT && lsm_until_past(lsm_until_of(value), j->now)) {
+      kind = LSM_KIND_DELETE;
+      value = LSM_SLICE_NULL;
+      LSM_COUNT(j->db, expired_entries, 1);
     }
+    if (kind == LSM_KIND_PUT || !empty) rc = lsm_output_add(o, kind, it->key, value);
     if (rc == LSM_OK) rc = it->ops->next(it);
   }
   if (rc == LSM_OK) rc = lsm_output_finish(o, j->edit);
@@ -112,6 +119,7 @@ lsm_rc lsm_flush_view(lsm_db *db, const lsm_memview *v, const lsm_version *versi
   j.version = version;
   j.below = below;
   j.keep = keep;
+  j.now = lsm_now(db);
   j.run = run;
   j.edit = e;
   lsm_rc rc = lsm_memview_each_range(v, collect_range, &j);

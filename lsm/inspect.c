@@ -66,6 +66,8 @@ void lsm_get_stats(lsm_db *db, lsm_stats *s) {
   s->gets = get(&c->gets);
   s->scans = get(&c->scans);
   s->snapshots = get(&c->snapshots);
+  s->expired_entries = get(&c->expired_entries);
+  s->expired_files = get(&c->expired_files);
   s->bloom_checks = get(&db->read_stats.bloom_checks);
   s->bloom_hits = get(&db->read_stats.bloom_hits);
   s->bloom_false_positives = get(&db->read_stats.bloom_false_positives);
@@ -147,7 +149,8 @@ lsm_rc lsm_level_scores(lsm_db *db, uint32_t keyspace, double *score) {
   lsm_version *v = lsm_db_version(db);
   const lsm_tree *t = lsm_version_tree(v, keyspace);
   for (int l = 0; l < LSM_MAX_LEVELS; l++) score[l] = 0;
-  if (t != NULL) lsm_picker_scores(t, &db->picker, score);
+  lsm_picker_options opt = lsm_picker_now(db);
+  if (t != NULL) lsm_picker_scores(t, &opt, score);
   lsm_version_unref(v);
   if (t == NULL) return lsm_fail(LSM_NOTFOUND, "%s: no keyspace %u", db->dir, (unsigned)keyspace);
   return LSM_OK;
@@ -172,19 +175,28 @@ static lsm_rc file_share(lsm_db *db, const lsm_filemeta *f, lsm_slice lo, lsm_sl
   return LSM_OK;
 }
 
-/* Adds what the files of a version (NULL: none) have between the bounds. A tombstone
-** is no row, and takes one from an older file as a rule. */
+/* Rows that a file adds to those there are, as far as one knows: a tombstone is no
+** row, and takes one from an older file as a rule. */
+static double added_rows(const lsm_filemeta *f, uint64_t now) {
+  double values = (double)(f->entries - f->tombstones);
+  if (lsm_until_past(f->expiry.last, now)) values = 0;
+  if (lsm_until_past(f->expiry.half, now)) values /= 2;
+  return values - (double)f->tombstones;
+}
+
+/* Adds what the files of a version (NULL: none) have between the bounds. */
 static lsm_rc estimate_files(lsm_db *db, const lsm_version *v, uint32_t keyspace, lsm_slice from,
                              lsm_slice to, double *rows, double *bytes) {
   lsm_rc rc = LSM_OK;
   const lsm_tree *t = v != NULL ? lsm_version_tree(v, keyspace) : NULL;
+  uint64_t now = t != NULL && t->opt.expires ? lsm_now(db) : 0;
   for (int l = 0; l < LSM_MAX_LEVELS && t != NULL && rc == LSM_OK; l++) {
     for (size_t i = 0; i < t->levels[l].count && rc == LSM_OK; i++) {
       const lsm_filemeta *f = t->levels[l].files[i];
       double share = 0;
       if (!lsm_filemeta_overlaps(f, from, to, true)) continue;
       rc = file_share(db, f, from, to, &share);
-      *rows += share * ((double)f->entries - 2.0 * (double)f->tombstones);
+      *rows += share * added_rows(f, now);
       *bytes += share * (double)f->size;
     }
   }

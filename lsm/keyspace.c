@@ -1,6 +1,14 @@
 /* keyspace.c: keyspaces made, asked for and dropped: edits of the manifest. */
 #include "db_int.h"
 
+void lsm_keyspace_options_init(lsm_keyspace_options *opt) {
+  memset(opt, 0, sizeof(*opt));
+  opt->compaction = LSM_LEVELED;
+  opt->compression = LSM_COMPRESS_ZLIB;
+  opt->block_size = 4096;
+  opt->bloom_bits = 10;
+}
+
 lsm_rc lsm_keyspace_create(lsm_db *db, const lsm_keyspace_options *opt, uint32_t *id) {
   *id = 0;
   if (db->opt.read_only) return lsm_fail(LSM_READONLY, "%s: opened read-only", db->dir);

@@ -113,6 +113,7 @@ typedef struct lsm_keyspace_options {
   lsm_compression compression; /* LSM_COMPRESS_ZLIB */
   uint32_t block_size;         /* bytes before compression: 4096 */
   uint32_t bloom_bits;         /* per key, 0 for no filter: 10 */
+  bool expires;                /* values may expire (lsm_txn_put_until): false */
 } lsm_keyspace_options;
 
 void lsm_keyspace_options_init(lsm_keyspace_options *opt);
@@ -182,6 +183,15 @@ lsm_rc lsm_host_confirm(lsm_db *db, const uint8_t *host, const lsm_snapshot *sna
 uint64_t lsm_snapshot_txid(const lsm_snapshot *snap);
 uint64_t lsm_committed_txid(const lsm_db *db);
 
+/* The environment's clock: milliseconds since 1970, never 0. Values expire by it. */
+uint64_t lsm_now(const lsm_db *db);
+
+/* The same state at one time: what has expired at NOW (lsm_now()) is not seen. In a
+** snapshot that is not made so each lsm_get() and each cursor takes the present when
+** it begins. With a NOW before SNAP was taken some of what expired in between is
+** missing: it may have been removed already. */
+lsm_rc lsm_snapshot_at(lsm_snapshot *snap, uint64_t now, lsm_snapshot **out);
+
 /* One more owner of the same snapshot. Any thread. */
 lsm_snapshot *lsm_snapshot_ref(lsm_snapshot *snap);
 
@@ -221,6 +231,8 @@ lsm_rc lsm_cursor_prev(lsm_cursor *cur);
 bool lsm_cursor_valid(const lsm_cursor *cur);
 lsm_slice lsm_cursor_key(const lsm_cursor *cur);
 lsm_slice lsm_cursor_value(const lsm_cursor *cur);
+/* When the entry expires, as in lsm_txn_put_until(). REQUIRES: valid. */
+uint64_t lsm_cursor_until(const lsm_cursor *cur);
 
 void lsm_cursor_close(lsm_cursor *cur); /* accepts NULL */
 
@@ -234,6 +246,16 @@ lsm_rc lsm_txn_begin(lsm_db *db, int64_t busy_ms, const lsm_interrupt *intr, lsm
 ** or, when it fails, not at all. A value may be empty; a key too. */
 lsm_rc lsm_txn_put(lsm_txn *txn, uint32_t keyspace, lsm_slice key, lsm_slice value);
 lsm_rc lsm_txn_delete(lsm_txn *txn, uint32_t keyspace, lsm_slice key);
+
+/* A put of what will be gone from UNTIL on: milliseconds since 1970, 0 for never. Gone
+** means as if deleted then, from every read that begins later, and in time from disk.
+** LSM_MISUSE in a keyspace that was not made for it. In one that was, lsm_txn_put()
+** writes what never expires. */
+lsm_rc lsm_txn_put_until(lsm_txn *txn, uint32_t keyspace, lsm_slice key, lsm_slice value,
+                         uint64_t until);
+/* The time at which lsm_txn_get(), and snapshots taken from now on, see the
+** transaction; 0: the present, which is the default. */
+void lsm_txn_set_now(lsm_txn *txn, uint64_t now);
 
 /* Removes every key lower <= k < upper with one record, in time that does not
 ** grow with the rows on disk. A bound whose data is NULL is open. */
@@ -295,7 +317,7 @@ lsm_rc lsm_txn_rollback(lsm_txn *txn);
 lsm_rc lsm_flush(lsm_db *db, const lsm_interrupt *intr);
 
 /* Flushes, then merges all files of the keyspace into one sorted run without
-** tombstones. Readers and writers go on. */
+** tombstones, or anything expired. Readers and writers go on. */
 lsm_rc lsm_compact(lsm_db *db, uint32_t keyspace, const lsm_interrupt *intr);
 
 /* Waits until no flush or compaction is due. For tests and benchmarks. */
@@ -357,6 +379,8 @@ typedef struct lsm_stats {
   uint64_t cache_bytes;      /* gauge */
   uint64_t snapshots;        /* gauge: held now */
   uint64_t obsolete_files;   /* gauge: kept for snapshots */
+  uint64_t expired_entries;  /* left out of SSTables, or gone with them, since expired */
+  uint64_t expired_files;    /* dropped unread: all in them had expired */
 } lsm_stats;
 
 void lsm_get_stats(lsm_db *db, lsm_stats *stats);

@@ -20,6 +20,9 @@
 
 #define MAGIC   "lsmmani\n" /* 8 bytes */
 #define VERSION 1u
+/* With keyspaces whose values expire: readers of version 1 would take those for what
+** they are not. Otherwise the same. */
+#define VERSION_EXPIRES 2u
 
 enum {
   HEADER_SIZE = 48,
@@ -172,10 +175,11 @@ static lsm_rc check_header(const image *m, uint8_t *store_id) {
       lsm_get_u32(p + AT_CRC) != lsm_crc(0, p, AT_CRC)) {
     return lsm_corrupt(m->path, 0, "damaged header of a manifest");
   }
-  if (lsm_get_u32(p + AT_VERSION) != VERSION) {
+  uint32_t version = lsm_get_u32(p + AT_VERSION);
+  if (version != VERSION && version != VERSION_EXPIRES) {
     return lsm_fail(LSM_CANTOPEN,
-                    "%s: format version %" PRIu32 " at offset %d is not known, only %u is", m->path,
-                    lsm_get_u32(p + AT_VERSION), AT_VERSION, VERSION);
+                    "%s: format version %" PRIu32 " at offset %d is not known, only %u and %u are",
+                    m->path, version, AT_VERSION, VERSION, VERSION_EXPIRES);
   }
   if (lsm_get_u32(p + AT_ZERO) != 0 || lsm_get_u32(p + AT_ZERO2) != 0) {
     return lsm_corrupt(m->path, AT_ZERO, "reserved bytes of a manifest's header are not zero");
@@ -428,7 +432,7 @@ static lsm_rc put_image(lsm_buf *out, uint64_t number, const lsm_manifest_state 
   lsm_edit e = {0};
   lsm_rc rc;
   memcpy(h, MAGIC, 8);
-  lsm_set_u32(h + AT_VERSION, VERSION);
+  lsm_set_u32(h + AT_VERSION, lsm_version_expires(st->version) ? VERSION_EXPIRES : VERSION);
   memcpy(h + AT_STORE, st->store_id, 16);
   lsm_set_u64(h + AT_NUMBER, number);
   lsm_set_u32(h + AT_CRC, lsm_crc(0, h, AT_CRC));

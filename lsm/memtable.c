@@ -89,16 +89,22 @@ static size_t user_bytes(const lsm_entry *e) {
   return user_size(e->key) + (range ? user_size(e->value) : e->value.size);
 }
 
-static lsm_rc write_point(lsm_memtable *mt, const lsm_entry *e) {
+/* HEAD stands in front of the value. */
+static lsm_rc write_point(lsm_memtable *mt, const lsm_entry *e, lsm_slice head) {
   uint64_t nodes = 1;
   if (begin_write(mt)) {
     nodes = LSM_AVL_PUT_NODES(lsm_avl_height(lsm_avl_load(&mt->nodes), mt->points));
   }
   lsm_rc rc = lsm_avl_reserve(&mt->nodes, nodes);
   if (rc != LSM_OK) return rc;
-  uint8_t *p = lsm_arena_append(&mt->batch, lsm_entry_size(e->key.size, e->value.size));
+  size_t size = lsm_entry_size(e->key.size, head.size + e->value.size);
+  uint8_t *p = lsm_arena_append(&mt->batch, size);
   if (p == NULL) return lsm_nomem();
-  lsm_entry_put(p, e->kind, e->key, e->value);
+  if (LSM_LIKELY(head.size == 0)) {
+    lsm_entry_put(p, e->kind, e->key, e->value);
+  } else {
+    lsm_entry_put_parts(p, e->kind, e->key, head, e->value);
+  }
   lsm_avl_key key = lsm_avl_key_of(e->key);
   lsm_avl_path path;
   path.depth = 0;
@@ -227,9 +233,22 @@ static bool can_be(const lsm_entry *e) {
 lsm_rc lsm_memtable_write(lsm_memtable *mt, lsm_kind kind, lsm_slice key, lsm_slice value) {
   lsm_entry e = {kind, key, value};
   if (LSM_UNLIKELY(!can_be(&e))) return lsm_fail(LSM_MISUSE, "not a valid entry");
-  lsm_rc rc = kind == LSM_KIND_DELETE_RANGE ? write_range(mt, &e) : write_point(mt, &e);
+  lsm_rc rc =
+      kind == LSM_KIND_DELETE_RANGE ? write_range(mt, &e) : write_point(mt, &e, LSM_SLICE_NULL);
   if (rc != LSM_OK) return rc;
   mt->bytes += user_bytes(&e);
+  publish(mt);
+  return LSM_OK;
+}
+
+lsm_rc lsm_memtable_put_parts(lsm_memtable *mt, lsm_slice key, lsm_slice head, lsm_slice value) {
+  lsm_entry e = {LSM_KIND_PUT, key, value};
+  if (LSM_UNLIKELY(!can_be(&e) || head.size > LSM_VALUE_MAX - value.size)) {
+    return lsm_fail(LSM_MISUSE, "not a valid entry");
+  }
+  lsm_rc rc = write_point(mt, &e, head);
+  if (rc != LSM_OK) return rc;
+  mt->bytes += user_bytes(&e) + head.size;
   publish(mt);
   return LSM_OK;
 }

@@ -51,6 +51,8 @@ void lsm_memtable_unref(lsm_memtable *mt); /* accepts NULL */
 ** nothing has changed: LSM_NOMEM, LSM_FULL, or LSM_MISUSE for what no entry can
 ** be (too long, DELETE with a value, an empty range). */
 lsm_rc lsm_memtable_write(lsm_memtable *mt, lsm_kind kind, lsm_slice key, lsm_slice value);
+/* A PUT whose value is HEAD and VALUE. */
+lsm_rc lsm_memtable_put_parts(lsm_memtable *mt, lsm_slice key, lsm_slice head, lsm_slice value);
 
 /* Makes sure that lsm_memtable_merge(mt, src) cannot fail, whatever views are
 ** taken in between. LSM_NOMEM changes nothing. */

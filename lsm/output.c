@@ -48,6 +48,7 @@ static lsm_rc open_file(lsm_output *o) {
   so.block_size = o->opt.block_size;
   so.bloom_bits = o->opt.bloom_bits;
   so.compression = o->pack ? o->opt.compression : LSM_COMPRESS_NONE;
+  so.expires = o->opt.expires;
   so.keyspace = o->keyspace;
   so.store_id = o->db->store_id;
   so.file_number = o->number = lsm_db_new_number(o->db);

@@ -13,9 +13,9 @@
 **        and what makes picking end:
 **        (4) a plan lowers the number of runs in level 0, or moves bytes to a
 **            deeper level, or rewrites in place a file below which nothing
-**            lies, which leaves it without tombstones, or (rest) files that
-**            are not packed, which makes them so. The last level has no size
-**            to exceed. */
+**            lies, which leaves it without tombstones and what had expired, or
+**            (rest) files that are not packed, which makes them so. The last
+**            level has no size to exceed. */
 #include "picker.h"
 
 #define LAST_LEVEL (LSM_MAX_LEVELS - 1)
@@ -118,14 +118,22 @@ static bool is_dense(uint64_t entries, uint64_t tombstones, uint64_t ranges) {
   return dead > 0 && dead >= all - all / 3;
 }
 
-static bool file_is_dense(const lsm_filemeta *f) {
-  return is_dense(f->entries, f->tombstones, f->ranges);
+/* Half of its values have expired. Where soon all will have, it is worth the wait: then
+** the file goes unread (drop.c), if nothing older is in the way. */
+static bool is_stale(const lsm_filemeta *f, uint64_t now) {
+  const lsm_expiry *e = &f->expiry;
+  return lsm_until_past(e->half, now) &&
+         (lsm_until_past(e->last, now) || !lsm_until_past(e->last, now + LSM_EXPIRY_SOON));
+}
+
+static bool file_is_dense(const lsm_filemeta *f, const lsm_picker_options *opt) {
+  return is_dense(f->entries, f->tombstones, f->ranges) || is_stale(f, opt->now);
 }
 
 /* The first such file of a level, or NULL. */
-static lsm_filemeta *first_dense(const lsm_level *level) {
+static lsm_filemeta *first_dense(const lsm_level *level, const lsm_picker_options *opt) {
   for (size_t i = 0; i < level->count; i++) {
-    if (file_is_dense(level->files[i])) return level->files[i];
+    if (file_is_dense(level->files[i], opt)) return level->files[i];
   }
   return NULL;
 }
@@ -173,27 +181,28 @@ static double fullness(const lsm_tree *t, const lsm_picker_options *opt, int n) 
 static void leveled_scores(const lsm_tree *t, const lsm_picker_options *opt, double *score) {
   for (int l = 0; l < LSM_MAX_LEVELS; l++) {
     score[l] = fullness(t, opt, l);
-    if (score[l] < 1 && first_dense(&t->levels[l]) != NULL) score[l] = 1;
+    if (score[l] < 1 && first_dense(&t->levels[l], opt) != NULL) score[l] = 1;
   }
 }
 
 /* Takes from the output level what the inputs overlap, with small neighbours
 ** if wanted, and finds what lies below. One file alone moves, unless its
 ** tombstones can go. */
-static void add_lower(const lsm_tree *t, const lsm_picker_options *small_of, lsm_plan *plan) {
+static void add_lower(const lsm_tree *t, const lsm_picker_options *opt, bool small,
+                      lsm_plan *plan) {
   const lsm_level *out = &t->levels[plan->output_level];
   hull h = hull_of(plan);
   size_t first = lsm_files_find(out->files, out->count, h.lo);
   size_t end = first;
   while (end < out->count && hull_meets(&h, out->files[end])) end++;
   bool alone = plan->ninputs == 1 && first == end;
-  if (small_of != NULL && !alone) {
-    if (first > 0 && is_small(out->files[first - 1], small_of)) first--;
-    if (end < out->count && is_small(out->files[end], small_of)) end++;
+  if (small && !alone) {
+    if (first > 0 && is_small(out->files[first - 1], opt)) first--;
+    if (end < out->count && is_small(out->files[end], opt)) end++;
   }
   add_inputs(plan, out, first, end);
   add_levels_below(plan, t);
-  plan->move = alone && (plan->nbelow > 0 || !file_is_dense(plan->inputs[0]));
+  plan->move = alone && (plan->nbelow > 0 || !file_is_dense(plan->inputs[0], opt));
 }
 
 /* A file of level 0 that may move on its own: it meets no other run and
@@ -202,7 +211,7 @@ static lsm_filemeta *find_movable(const lsm_tree *t, const lsm_picker_options *o
   const lsm_level *l0 = &t->levels[0];
   for (size_t i = l0->count; i-- > 0;) {
     lsm_filemeta *f = l0->files[i];
-    if (file_is_dense(f) || (l0->count > 1 && is_small(f, opt))) continue;
+    if (file_is_dense(f, opt) || (l0->count > 1 && is_small(f, opt))) continue;
     bool meets = meets_any(t->levels[1].files, t->levels[1].count, f);
     for (size_t r = 0, n; r < l0->count && !meets; r += n) {
       n = lsm_run_length(l0, r);
@@ -224,12 +233,12 @@ static lsm_rc plan_level0(const lsm_tree *t, const lsm_picker_options *opt, lsm_
     return LSM_OK;
   }
   add_inputs(plan, &t->levels[0], 0, t->levels[0].count);
-  add_lower(t, opt, plan);
+  add_lower(t, opt, true, plan);
   return LSM_OK;
 }
 
 /* Level n is too big: its next file goes down. */
-static lsm_rc plan_level(const lsm_tree *t, int n, lsm_plan *plan) {
+static lsm_rc plan_level(const lsm_tree *t, const lsm_picker_options *opt, int n, lsm_plan *plan) {
   const lsm_level *level = &t->levels[n];
   lsm_slice after = t->compact_key[n];
   size_t i = 0;
@@ -241,20 +250,20 @@ static lsm_rc plan_level(const lsm_tree *t, int n, lsm_plan *plan) {
   if (rc == LSM_OK) rc = set_next_key(plan, level->files[i]->largest);
   if (rc != LSM_OK) return rc;
   add_input(plan, level->files[i]);
-  add_lower(t, NULL, plan);
+  add_lower(t, opt, false, plan);
   return LSM_OK;
 }
 
 /* A file of tombstones goes down to what they hide, or loses them. */
-static lsm_rc plan_dense(const lsm_tree *t, int n, lsm_plan *plan) {
+static lsm_rc plan_dense(const lsm_tree *t, const lsm_picker_options *opt, int n, lsm_plan *plan) {
   lsm_rc rc = plan_begin(t, n, n, plan);
   if (rc != LSM_OK) return rc;
-  add_input(plan, first_dense(&t->levels[n]));
+  add_input(plan, first_dense(&t->levels[n], opt));
   add_levels_below(plan, t);
   if (plan->nbelow == 0) return LSM_OK; /* in place */
   while (plan->nbelow > 0) lsm_filemeta_unref(plan->below[--plan->nbelow]);
   plan->output_level = n + 1;
-  add_lower(t, NULL, plan);
+  add_lower(t, opt, false, plan);
   return LSM_OK;
 }
 
@@ -270,8 +279,8 @@ static lsm_rc pick_leveled(const lsm_tree *t, const lsm_picker_options *opt, lsm
   *found = true;
   plan->score = score[best];
   if (best == 0) return plan_level0(t, opt, plan);
-  if (fullness(t, opt, best) >= 1) return plan_level(t, best, plan);
-  return plan_dense(t, best, plan);
+  if (fullness(t, opt, best) >= 1) return plan_level(t, opt, best, plan);
+  return plan_dense(t, opt, best, plan);
 }
 
 /*---------------------------------------------------------------- tiered */
@@ -279,6 +288,7 @@ static lsm_rc pick_leveled(const lsm_tree *t, const lsm_picker_options *opt, lsm
 typedef struct run_info {
   size_t first, count; /* of level 0's files */
   uint64_t bytes, entries, tombstones, ranges;
+  uint64_t stale; /* entries in files of which half the values have expired */
 } run_info;
 
 /* Some runs next to each other, newest first, and why to merge them. */
@@ -288,7 +298,7 @@ typedef struct window {
 } window;
 
 /* The newest runs, up to RUNS_SEEN. */
-static size_t list_runs(const lsm_level *level0, run_info *runs) {
+static size_t list_runs(const lsm_level *level0, uint64_t now, run_info *runs) {
   size_t n = 0;
   for (size_t i = 0; i < level0->count && n < RUNS_SEEN; n++) {
     run_info *r = &runs[n];
@@ -296,10 +306,12 @@ static size_t list_runs(const lsm_level *level0, run_info *runs) {
     r->first = i;
     r->count = lsm_run_length(level0, i);
     for (size_t end = i + r->count; i < end; i++) {
-      r->bytes += level0->files[i]->size;
-      r->entries += level0->files[i]->entries;
-      r->tombstones += level0->files[i]->tombstones;
-      r->ranges += level0->files[i]->ranges;
+      const lsm_filemeta *f = level0->files[i];
+      r->bytes += f->size;
+      r->entries += f->entries;
+      r->tombstones += f->tombstones;
+      r->ranges += f->ranges;
+      if (is_stale(f, now)) r->stale += f->entries;
     }
   }
   return n;
@@ -347,12 +359,13 @@ static window find_cheapest(const run_info *runs, size_t n, const lsm_picker_opt
   return best;
 }
 
-/* The oldest run of tombstones, with the next older when that is there and
+/* The oldest run of tombstones, or of files with much that has expired, with the next older when that is there and
 ** anything at all lies below. */
 static window find_dense(const lsm_level *level0, const run_info *runs, size_t n) {
   window w = {0, 0, 0};
   for (size_t i = n; i-- > 0;) {
-    if (!is_dense(runs[i].entries, runs[i].tombstones, runs[i].ranges)) continue;
+    bool stale = runs[i].stale > 0 && runs[i].stale >= runs[i].entries - runs[i].stale;
+    if (!stale && !is_dense(runs[i].entries, runs[i].tombstones, runs[i].ranges)) continue;
     hull h = {LSM_SLICE_NULL, LSM_SLICE_NULL, false};
     size_t end = runs[i].first + runs[i].count;
     for (size_t k = runs[i].first; k < end; k++) hull_add(&h, level0->files[k]);
@@ -393,7 +406,7 @@ static lsm_rc pick_tiered(const lsm_tree *t, const lsm_picker_options *opt, lsm_
                           bool *found) {
   const lsm_level *level0 = &t->levels[0];
   run_info runs[RUNS_SEEN];
-  size_t n = list_runs(level0, runs);
+  size_t n = list_runs(level0, opt->now, runs);
   window w = choose_runs(t, opt, runs, n);
   if (w.score < 1) return LSM_OK;
   *found = true;
@@ -504,7 +517,7 @@ void lsm_picker_scores(const lsm_tree *t, const lsm_picker_options *opt, double 
     return;
   }
   run_info runs[RUNS_SEEN];
-  size_t n = list_runs(&t->levels[0], runs);
+  size_t n = list_runs(&t->levels[0], opt->now, runs);
   for (int l = 0; l < LSM_MAX_LEVELS; l++) score[l] = 0;
   score[0] = choose_runs(t, opt, runs, n).score;
 }
@@ -522,8 +535,8 @@ lsm_rc lsm_picker_pick(const lsm_tree *t, const lsm_picker_options *opt, bool *f
   return rc;
 }
 
-/* Is the tree one run that holds values only, packed, or nothing at all? */
-static bool is_compact(const lsm_tree *t) {
+/* Is the tree one run that holds values only, packed, none expired, or nothing at all? */
+static bool is_compact(const lsm_tree *t, uint64_t now) {
   size_t runs = run_count(&t->levels[0]);
   uint64_t dead = bytes_to_pack(t);
   for (int l = 0; l < LSM_MAX_LEVELS; l++) {
@@ -531,15 +544,16 @@ static bool is_compact(const lsm_tree *t) {
     if (l > 0 && level->count > 0) runs++;
     for (size_t i = 0; i < level->count; i++) {
       dead += level->files[i]->tombstones + level->files[i]->ranges;
+      dead += lsm_until_past(level->files[i]->expiry.first, now);
     }
   }
   return runs == 0 || (runs == 1 && dead == 0);
 }
 
-lsm_rc lsm_picker_full(const lsm_tree *t, bool *found, lsm_plan *plan) {
+lsm_rc lsm_picker_full(const lsm_tree *t, uint64_t now, bool *found, lsm_plan *plan) {
   memset(plan, 0, sizeof *plan);
   *found = false;
-  if (is_compact(t)) return LSM_OK;
+  if (is_compact(t, now)) return LSM_OK;
   int shallow = 0, deep = LAST_LEVEL;
   while (t->levels[shallow].count == 0) shallow++;
   while (t->levels[deep].count == 0) deep--;

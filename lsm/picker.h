@@ -11,7 +11,8 @@
 ** goes down, and where nothing older lies below it, it is rewritten in place,
 ** without them. (Half would be too eager: an index whose rows are updated gets
 ** one tombstone for each new entry, and every flush would go down to the last
-** level.) A level-0 merge takes all of level 0, so older and newer versions of
+** level.) So is a file of which half the values have expired: that frees as much space
+** as it writes; but not one in which soon all will have, since then it goes unread. A level-0 merge takes all of level 0, so older and newer versions of
 ** a key never swap places.
 **
 ** Tiered. Runs (all in level 0) form tiers by size; when l0_trigger adjacent
@@ -31,6 +32,8 @@
 
 #include "version.h"
 
+#define LSM_EXPIRY_SOON 600000 /* milliseconds */
+
 typedef struct lsm_picker_options {
   int l0_trigger;            /* 4 */
   uint64_t base_level_bytes; /* target of level 1: 4 memtables */
@@ -39,6 +42,7 @@ typedef struct lsm_picker_options {
   int max_runs;              /* tiered: 16 */
   uint64_t rest_bytes;       /* fewer are not worth packing: a 64th of a memtable */
   uint64_t rest_job;         /* packed in one go: half a memtable */
+  uint64_t now;              /* what has expired then counts as tombstones; 0: nothing does */
 } lsm_picker_options;
 
 typedef struct lsm_plan {
@@ -73,7 +77,8 @@ lsm_rc lsm_picker_rest(const lsm_tree *t, const lsm_picker_options *opt, bool *f
 
 /* All files of a tree into one run (lsm_compact): to the deepest level that
 ** holds files, at least 1; tiered: level 0. found: false for an empty tree,
-** and for a tree that already is one run without tombstones, packed. */
-lsm_rc lsm_picker_full(const lsm_tree *t, bool *found, lsm_plan *plan);
+** and for a tree that already is one run without tombstones, packed, and of which
+** nothing has expired at NOW. */
+lsm_rc lsm_picker_full(const lsm_tree *t, uint64_t now, bool *found, lsm_plan *plan);
 
 #endif

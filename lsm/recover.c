@@ -43,6 +43,18 @@ static bool has_host(lsm_wal_type type) {
   return type == LSM_WAL_PREPARE || type == LSM_WAL_PREPARE_FILES;
 }
 
+/* Is a value too short to begin with the time it expires at, where it should? */
+static bool lacks_time(replay *r, const lsm_entry *e) {
+  uint32_t keyspace;
+  if (LSM_LIKELY(e->kind != LSM_KIND_PUT || e->value.size >= LSM_UNTIL_SIZE)) return false;
+  (void)lsm_prefix_get(e->key, &keyspace);
+  lsm_version *v = lsm_db_version(r->db);
+  const lsm_tree *t = lsm_version_tree(v, keyspace);
+  bool lacks = t != NULL && t->opt.expires;
+  lsm_version_unref(v);
+  return lacks;
+}
+
 /* Checks a batch as a whole, then writes its entries. */
 static lsm_rc apply_batch(replay *r) {
   const uint8_t *begin = r->pending.data;
@@ -51,7 +63,7 @@ static lsm_rc apply_batch(replay *r) {
   if (has_host(r->type)) begin += LSM_HOST_SIZE;
   for (const uint8_t *p = begin; p < end;) {
     p = lsm_entry_parse(p, end, &e);
-    if (p == NULL) return lsm_corrupt(r->path, r->off, "malformed batch");
+    if (p == NULL || lacks_time(r, &e)) return lsm_corrupt(r->path, r->off, "malformed batch");
   }
   for (const uint8_t *p = begin; p < end;) {
     p = lsm_entry_get(p, &e);

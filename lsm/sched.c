@@ -117,14 +117,20 @@ static lsm_rc compact_once(lsm_db *db, lookout *look, uint32_t *keyspace) {
   bool found = false, later = false;
   *keyspace = 0;
   memset(&plan, 0, sizeof(plan));
+  bool dropped = false;
   lsm_rc rc = lsm_compact_acquire(db, NULL);
   if (rc != LSM_OK) return rc;
+  uint64_t now = lsm_now(db);
   lsm_mutex_lock(&db->mu);
   db->compact_checked = true;
+  db->look_at = lsm_next_expiry(db->version, now);
   lsm_stuck stuck = db->stuck;
   lsm_mutex_unlock(&db->mu);
-  rc = lsm_compact_pick(db, &stuck, &found, &plan);
-  if (rc == LSM_OK && !found) rc = pick_rest(db, look, &stuck, &found, &plan, &later);
+  rc = lsm_drop_expired(db, &dropped);
+  if (rc == LSM_OK && !dropped) rc = lsm_compact_pick(db, &stuck, &found, &plan);
+  if (rc == LSM_OK && !dropped && !found) {
+    rc = pick_rest(db, look, &stuck, &found, &plan, &later);
+  }
   lsm_mutex_lock(&db->mu);
   db->rest_left = later;
   lsm_mutex_unlock(&db->mu);
@@ -134,7 +140,7 @@ static lsm_rc compact_once(lsm_db *db, lookout *look, uint32_t *keyspace) {
   }
   if (found) lsm_plan_fini(&plan);
   lsm_db_purge(db); /* the pick or the plan may have been the last to hold a file */
-  if (rc != LSM_OK || found) {
+  if (rc != LSM_OK || found || dropped) {
     lsm_mutex_lock(&db->mu);
     db->compact_checked = false;
     lsm_mutex_unlock(&db->mu);
@@ -175,11 +181,18 @@ static void note_compaction(lsm_db *db, retries *c, lsm_rc rc, uint32_t keyspace
   }
 }
 
+/* Has the time come at which something expires in the version that was looked at? Who
+** waits for the clock looks at it as often as he wakes anyway. REQUIRES: mu. */
+static bool clock_asks(const lsm_db *db) {
+  return db->look_at != 0 && db->look_at <= lsm_now(db);
+}
+
 /* Whether there may be something to do; else how long to sleep. REQUIRES: mu. */
 static bool is_due(lsm_db *db, retries *c, const lookout *look, uint64_t *sleep_us) {
   uint64_t now = db->env->now_us(db->env);
   bool failed = c->blocked || db->stuck.n > 0;
   bool again = failed && (now >= c->until || db->compact_asked);
+  if (clock_asks(db)) db->compact_checked = false;
   /* Who asks all the time must not keep the others from their turn. */
   if (again && (c->blocked || db->compact_checked || !c->failed_last)) {
     db->stuck.n = 0;
@@ -283,7 +296,8 @@ lsm_rc lsm_compact_failed(lsm_db *db, uint64_t from) {
 
 /* Nothing is due and nobody is at it, not even removing files. REQUIRES: mu. */
 static bool is_idle(const lsm_db *db) {
-  return db->compact_checked && db->stuck.n == 0 && !db->rest_left && !db->compact_held &&
+  return db->compact_checked && !clock_asks(db) && db->stuck.n == 0 && !db->rest_left &&
+         !db->compact_held &&
          db->imm == NULL && db->flush_begun == db->flush_ended &&
          db->compact_begun == db->compact_ended;
 }

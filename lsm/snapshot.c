@@ -169,6 +169,21 @@ uint64_t lsm_snapshot_txid(const lsm_snapshot *s) { return s->txid; }
 
 uint64_t lsm_committed_txid(const lsm_db *db) { return atomic_load(&db->committed); }
 
+lsm_rc lsm_snapshot_at(lsm_snapshot *of, uint64_t now, lsm_snapshot **snap) {
+  lsm_rc rc = lsm_snapshot_alloc(of->db, snap);
+  if (rc != LSM_OK) return rc;
+  lsm_snapshot *s = *snap;
+  lsm_reading_begin(of->db); /* as the holder of OF does already */
+  for (int i = 0; i < of->nviews; i++) {
+    add_layer(s, lsm_memview_ref(&of->views[i]), of->runs[i]);
+  }
+  s->noverlays = of->noverlays;
+  s->version = lsm_version_ref(of->version);
+  s->txid = of->txid;
+  s->now = now;
+  return LSM_OK;
+}
+
 lsm_snapshot *lsm_snapshot_keep(lsm_snapshot *s) {
   atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed);
   return s;
@@ -204,7 +219,7 @@ void lsm_snapshot_release(lsm_snapshot *s) {
 
 /* Asks one file. *done: the answer is final, rc says it. */
 static lsm_rc get_in_file(lsm_db *db, lsm_table_pins *pins, const lsm_filemeta *f, lsm_slice key,
-                          uint64_t hash, lsm_buf *value, bool *done) {
+                          uint64_t hash, uint64_t now, lsm_buf *value, bool *done) {
   lsm_sst *sst = NULL;
   lsm_block *pin = NULL;
   lsm_kind kind;
@@ -218,7 +233,7 @@ static lsm_rc get_in_file(lsm_db *db, lsm_table_pins *pins, const lsm_filemeta *
   rc = lsm_sst_get(sst, key, hash, &kind, &found, &pin);
   if (rc == LSM_OK) {
     *done = true;
-    rc = kind == LSM_KIND_PUT ? lsm_buf_set(value, found) : LSM_NOTFOUND;
+    rc = lsm_take_value(db, kind, found, now, value);
   } else if (rc == LSM_NOTFOUND) {
     *done = f->ranges > 0 && lsm_rangeset_find(lsm_sst_ranges(sst), key) != NULL;
   } else {
@@ -231,53 +246,62 @@ static lsm_rc get_in_file(lsm_db *db, lsm_table_pins *pins, const lsm_filemeta *
 
 /* Asks the one file of a sorted run that may have key, if any. */
 static lsm_rc get_in_run(lsm_db *db, lsm_table_pins *pins, lsm_filemeta *const *files,
-                         size_t count, lsm_slice key, uint64_t hash, lsm_buf *value, bool *done) {
+                         size_t count, lsm_slice key, uint64_t hash, uint64_t now, lsm_buf *value,
+                         bool *done) {
   size_t i = lsm_files_find(files, count, key);
   if (i == count || lsm_slice_cmp(files[i]->smallest, key) > 0) return LSM_NOTFOUND;
-  return get_in_file(db, pins, files[i], key, hash, value, done);
+  return get_in_file(db, pins, files[i], key, hash, now, value, done);
 }
 
 lsm_rc lsm_tree_get(lsm_db *db, lsm_table_pins *pins, const lsm_tree *t, lsm_slice key,
-                    lsm_buf *value, bool *done) {
+                    uint64_t now, lsm_buf *value, bool *done) {
   uint64_t hash = lsm_hash64(key, 0);
   lsm_rc rc;
   *done = false;
   const lsm_level *l0 = &t->levels[0];
   for (size_t i = 0; i < l0->count;) {
     size_t n = lsm_run_length(l0, i);
-    rc = get_in_run(db, pins, l0->files + i, n, key, hash, value, done);
+    rc = get_in_run(db, pins, l0->files + i, n, key, hash, now, value, done);
     if (*done) return rc;
     i += n;
   }
   for (int l = 1; l < LSM_MAX_LEVELS; l++) {
     const lsm_level *level = &t->levels[l];
     if (level->count == 0) continue;
-    rc = get_in_run(db, pins, level->files, level->count, key, hash, value, done);
+    rc = get_in_run(db, pins, level->files, level->count, key, hash, now, value, done);
     if (*done) return rc;
   }
   return LSM_NOTFOUND;
 }
 
-lsm_rc lsm_snapshot_get(lsm_snapshot *s, lsm_slice key, lsm_buf *value) {
+lsm_rc lsm_snapshot_get(lsm_snapshot *s, lsm_slice key, uint64_t now, lsm_buf *value) {
   LSM_COUNT(s->db, gets, 1);
   uint32_t keyspace;
   (void)lsm_prefix_get(key, &keyspace);
   const lsm_tree *t = lsm_version_tree(s->version, keyspace);
   /* Of a keyspace that was dropped, or made since, only the overlay counts. */
   int nviews = t != NULL ? s->nviews : s->noverlays;
+  bool expires = t != NULL      ? t->opt.expires
+                 : nviews > 0 ? lsm_keyspace_expires(s->db, s->version, keyspace)
+                              : false;
+  if (LSM_LIKELY(!expires)) {
+    now = 0;
+  } else if (now == 0) {
+    now = lsm_snapshot_now(s);
+  }
   for (int i = 0; i < nviews; i++) {
     lsm_kind kind;
     lsm_slice found;
     bool covered = false, done = false;
     lsm_rc rc = lsm_memview_get(&s->views[i], key, &kind, &found, &covered);
-    if (rc == LSM_OK) return kind == LSM_KIND_PUT ? lsm_buf_set(value, found) : LSM_NOTFOUND;
+    if (rc == LSM_OK) return lsm_take_value(s->db, kind, found, now, value);
     if (rc != LSM_NOTFOUND || covered) return rc;
     const lsm_tree *r = s->runs[i] != NULL ? lsm_version_tree(s->runs[i], keyspace) : NULL;
-    if (r != NULL) rc = lsm_tree_get(s->db, &s->pins, r, key, value, &done);
+    if (r != NULL) rc = lsm_tree_get(s->db, &s->pins, r, key, now, value, &done);
     if (done) return rc;
   }
   bool done;
-  return t == NULL ? LSM_NOTFOUND : lsm_tree_get(s->db, &s->pins, t, key, value, &done);
+  return t == NULL ? LSM_NOTFOUND : lsm_tree_get(s->db, &s->pins, t, key, now, value, &done);
 }
 
 /* An internal key on the stack when it is short. */
@@ -289,7 +313,7 @@ lsm_rc lsm_get(lsm_snapshot *s, uint32_t keyspace, lsm_slice key, lsm_buf *value
   if (p == NULL) return lsm_nomem();
   size_t n = lsm_prefix_put(p, keyspace);
   if (key.size > 0) memcpy(p + n, key.data, key.size);
-  lsm_rc rc = lsm_snapshot_get(s, lsm_slice_of(p, n + key.size), value);
+  lsm_rc rc = lsm_snapshot_get(s, lsm_slice_of(p, n + key.size), 0, value);
   if (p != small) lsm_free(p);
   return rc;
 }

@@ -12,6 +12,7 @@
 
 #include "cache.h"
 #include "env.h"
+#include "expiry.h"
 #include "iter.h"
 
 /* What is known of a finished file; the manifest keeps it (version.h). */
@@ -26,6 +27,7 @@ typedef struct lsm_sst_props {
   bool largest_open;    /* largest is an upper bound, not itself in the file */
   bool packed;          /* compression was tried on every block; of a file being
                         ** written only: the manifest keeps it */
+  lsm_expiry expiry;    /* of the values, where they expire; else 0 */
 } lsm_sst_props;
 void lsm_sst_props_fini(lsm_sst_props *p);
 
@@ -40,6 +42,7 @@ typedef struct lsm_sst_options {
   uint32_t keyspace;
   const uint8_t *store_id; /* 16 bytes: a file of another store is refused */
   uint64_t file_number;
+  bool expires; /* values begin with the time they expire at (expiry.h) */
 } lsm_sst_options;
 
 /* Creates the file at PATH. */

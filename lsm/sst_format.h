@@ -33,6 +33,10 @@
 #define LSM_SST_PROP_SMALLEST     "smallest"
 #define LSM_SST_PROP_LARGEST      "largest"
 #define LSM_SST_PROP_LARGEST_OPEN "largest_open"
+/* All three, or none. */
+#define LSM_SST_PROP_EXPIRES_FIRST "expires_first"
+#define LSM_SST_PROP_EXPIRES_HALF  "expires_half"
+#define LSM_SST_PROP_EXPIRES_LAST  "expires_last"
 
 /* The parts between the data and the footer, in the order of the file. */
 typedef enum lsm_sst_part {

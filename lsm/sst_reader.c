@@ -190,7 +190,10 @@ static lsm_rc load_prop(lsm_sst_props *p, lsm_slice name, lsm_slice value, unsig
       {LSM_SST_PROP_ENTRIES, &p->entries, NULL}, {LSM_SST_PROP_TOMBSTONES, &p->tombstones, NULL},
       {LSM_SST_PROP_RANGES, &p->ranges, NULL},   {LSM_SST_PROP_RAW_BYTES, &p->raw_bytes, NULL},
       {LSM_SST_PROP_LARGEST_OPEN, &open, NULL},  {LSM_SST_PROP_SMALLEST, NULL, &p->smallest},
-      {LSM_SST_PROP_LARGEST, NULL, &p->largest}};
+      {LSM_SST_PROP_LARGEST, NULL, &p->largest},
+      {LSM_SST_PROP_EXPIRES_FIRST, &p->expiry.first, NULL},
+      {LSM_SST_PROP_EXPIRES_HALF, &p->expiry.half, NULL},
+      {LSM_SST_PROP_EXPIRES_LAST, &p->expiry.last, NULL}};
   *ok = true;
   for (unsigned i = 0; i < sizeof known / sizeof known[0]; i++) {
     if (!lsm_slice_eq(name, lsm_slice_str(known[i].name))) continue;
@@ -207,7 +210,7 @@ static lsm_rc load_prop(lsm_sst_props *p, lsm_slice name, lsm_slice value, unsig
   return LSM_OK;
 }
 
-enum { ALL_PROPS = 0x7F };
+enum { ALL_PROPS = 0x7F, EXPIRY_PROPS = 0x380 };
 
 static lsm_rc load_props(lsm_sst *s, uint64_t off, lsm_slice bytes) {
   lsm_reader r = lsm_reader_of(bytes);
@@ -219,7 +222,11 @@ static lsm_rc load_props(lsm_sst *s, uint64_t off, lsm_slice bytes) {
     if (rc != LSM_OK) return rc;
     if (!ok) return corrupt(s, off, "malformed properties");
   }
-  return seen == ALL_PROPS ? LSM_OK : corrupt(s, off, "missing properties");
+  unsigned expiry = seen & EXPIRY_PROPS;
+  if (expiry != 0 && (expiry != EXPIRY_PROPS || !lsm_expiry_is_sound(&s->props.expiry))) {
+    return corrupt(s, off, "malformed times of expiry");
+  }
+  return (seen & ALL_PROPS) == ALL_PROPS ? LSM_OK : corrupt(s, off, "missing properties");
 }
 
 /*------------------------------------------------------------------- index */

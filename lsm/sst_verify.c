@@ -14,6 +14,7 @@
 /* What is found, to be compared with the properties. */
 typedef struct tally {
   uint64_t entries, tombstones, raw_bytes;
+  lsm_expiry_tally expiry;
   lsm_buf first, last; /* key; last is the one before the current */
 } tally;
 
@@ -41,6 +42,9 @@ static lsm_rc check_entry(const lsm_sst *s, const lsm_iter *it, size_t i, lsm_sl
     wrong = "key of another keyspace";
   } else if (key.size > LSM_KEY_MAX || it->value.size > LSM_VALUE_MAX) {
     wrong = "key or value too long";
+  } else if (s->props.expiry.first != 0 && it->kind == LSM_KIND_PUT &&
+             it->value.size < LSM_UNTIL_SIZE) {
+    wrong = "a value without the time when it expires";
   } else if (t->entries > 0 && lsm_slice_cmp(lsm_buf_slice(&t->last), key) >= 0) {
     wrong = "keys out of order";
   } else if (cmp_separator(s, key, i) > 0 || (i > 0 && cmp_separator(s, key, i - 1) <= 0)) {
@@ -51,6 +55,9 @@ static lsm_rc check_entry(const lsm_sst *s, const lsm_iter *it, size_t i, lsm_sl
   if (wrong != NULL) return lsm_corrupt(s->path, s->refs[i].off, wrong);
   lsm_rc rc = t->entries == 0 ? lsm_buf_set(&t->first, key) : LSM_OK;
   if (rc == LSM_OK) rc = lsm_buf_set(&t->last, key);
+  if (rc == LSM_OK && it->kind == LSM_KIND_PUT && s->props.expiry.first != 0) {
+    rc = lsm_expiry_note(&t->expiry, it->value);
+  }
   t->entries++;
   t->tombstones += it->kind == LSM_KIND_DELETE;
   t->raw_bytes += key.size + it->value.size;
@@ -96,9 +103,17 @@ static bool ranges_in_keyspace(const lsm_sst *s, lsm_slice prefix) {
   return true;
 }
 
-static lsm_rc check_props(const lsm_sst *s, const tally *t) {
+static bool same_expiry(const lsm_expiry *a, const lsm_expiry *b) {
+  return a->first == b->first && a->half == b->half && a->last == b->last;
+}
+
+static lsm_rc check_props(const lsm_sst *s, tally *t) {
   const lsm_sst_props *p = &s->props;
   const char *wrong = NULL;
+  if (p->expiry.first != 0) {
+    lsm_expiry found = lsm_expiry_sum(&t->expiry);
+    if (!same_expiry(&p->expiry, &found)) wrong = "values expire at other times than it says";
+  }
   if (p->entries != t->entries || p->tombstones != t->tombstones || p->raw_bytes != t->raw_bytes)
     wrong = "counts are not what the properties say";
 
@@ -143,6 +158,7 @@ lsm_rc lsm_sst_verify(lsm_sst *sst, const lsm_interrupt *intr) {
   lsm_block_iter_fini(&it);
   lsm_buf_fini(&win.bytes);
   lsm_buf_fini(&raw);
+  lsm_expiry_tally_fini(&t.expiry);
   lsm_buf_fini(&t.first);
   lsm_buf_fini(&t.last);
   return rc;

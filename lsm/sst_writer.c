@@ -56,6 +56,9 @@ struct lsm_sst_writer {
   uint64_t written; /* bytes of the file before out */
   uint64_t hinted;  /* bytes the system was told of */
 
+  bool expires;
+  lsm_expiry_tally expiry;
+
   lsm_sst_props props;
 };
 
@@ -202,6 +205,7 @@ static lsm_rc writer_init(lsm_sst_writer *w, lsm_env *env, const char *path,
   if (w->block_size < BLOCK_SIZE_MIN) w->block_size = BLOCK_SIZE_MIN;
   if (w->block_size > BLOCK_SIZE_MAX) w->block_size = BLOCK_SIZE_MAX;
   w->bloom_bits = opt->bloom_bits;
+  w->expires = opt->expires;
   w->crc_seed = lsm_sst_crc_seed(opt->store_id, opt->file_number);
   memcpy(w->footer.store_id, opt->store_id, LSM_STORE_ID_SIZE);
   w->footer.file_number = opt->file_number;
@@ -257,6 +261,7 @@ static lsm_rc add_point(lsm_sst_writer *w, lsm_kind kind, lsm_slice key, lsm_sli
   }
   if (rc == LSM_OK && w->props.entries == 0) rc = lsm_buf_set(&w->props.smallest, key);
   if (rc == LSM_OK && w->bloom_bits > 0) rc = add_hash(w, key);
+  if (rc == LSM_OK && w->expires && kind == LSM_KIND_PUT) rc = lsm_expiry_note(&w->expiry, value);
   if (rc == LSM_OK) rc = lsm_block_builder_add(&w->block, kind, key, value);
   if (rc != LSM_OK) return rc;
   w->props.entries++;
@@ -342,6 +347,11 @@ static lsm_rc emit_props(lsm_sst_writer *w) {
   if (rc == LSM_OK) rc = put_prop(&b, LSM_SST_PROP_SMALLEST, lsm_buf_slice(&p->smallest));
   if (rc == LSM_OK) rc = put_prop(&b, LSM_SST_PROP_LARGEST, lsm_buf_slice(&p->largest));
   if (rc == LSM_OK) rc = put_number(&b, LSM_SST_PROP_LARGEST_OPEN, p->largest_open);
+  if (rc == LSM_OK && p->expiry.first != 0) {
+    rc = put_number(&b, LSM_SST_PROP_EXPIRES_FIRST, p->expiry.first);
+    if (rc == LSM_OK) rc = put_number(&b, LSM_SST_PROP_EXPIRES_HALF, p->expiry.half);
+    if (rc == LSM_OK) rc = put_number(&b, LSM_SST_PROP_EXPIRES_LAST, p->expiry.last);
+  }
   if (rc == LSM_OK) rc = emit_block(w, lsm_buf_slice(&b), false, &w->footer.parts[LSM_SST_PROPS]);
   lsm_buf_fini(&b);
   return rc;
@@ -361,6 +371,7 @@ static lsm_rc finish(lsm_sst_writer *w) {
     return lsm_fail(LSM_MISUSE, "%s: nothing was added", w->path);
   lsm_rc rc = w->block.entries > 0 ? cut_block(w) : LSM_OK;
   if (rc == LSM_OK) rc = set_bounds(w);
+  if (w->expires) w->props.expiry = lsm_expiry_sum(&w->expiry);
   if (rc == LSM_OK && w->index_due) rc = add_index(w, LSM_SLICE_NULL);
   if (rc == LSM_OK)
     rc = emit_block(w, lsm_buf_slice(&w->ranges), true, &w->footer.parts[LSM_SST_RANGES]);
@@ -401,6 +412,7 @@ void lsm_sst_writer_free(lsm_sst_writer *w) {
   lsm_buf_fini(&w->ranges_lo);
   lsm_buf_fini(&w->ranges_hi);
   lsm_free(w->hashes);
+  lsm_expiry_tally_fini(&w->expiry);
   lsm_compressor_free(w->zip);
   lsm_buf_fini(&w->zipped);
   lsm_buf_fini(&w->out);

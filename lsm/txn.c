@@ -26,6 +26,7 @@
 #define BEGIN_WAIT_US 5000u /* between looks at the interrupt function */
 #define MIN_BUDGET (1u << 20)
 #define ERRMSG_SIZE 512
+#define KINDS 8 /* keyspaces that are remembered */
 
 /* All marks are of the present overlay; those made before it are empty ones. */
 typedef struct savepoint {
@@ -55,6 +56,12 @@ struct lsm_txn {
   bool keep_base; /* after commit, for readers of an older state of the host */
   bool abort_unsynced; /* an ABORT was to be durable, and may not be */
   lsm_sync sync;
+  uint64_t now; /* what has expired then is not seen; 0: the present */
+  /* do the values of keyspaces expire? Those asked for last, by their low bits */
+  struct {
+    uint32_t keyspace;
+    bool expires;
+  } kinds[KINDS];
 };
 
 /*---------------------------------------------------------- begin and end */
@@ -291,29 +298,60 @@ static lsm_rc make_key(lsm_buf *buf, uint32_t keyspace, lsm_slice key) {
   return LSM_OK;
 }
 
+/* It never changes while the keyspace is there, and one that is not is not asked for twice. */
+static bool keyspace_expires(lsm_txn *t, uint32_t keyspace) {
+  size_t i = keyspace % KINDS;
+  if (LSM_UNLIKELY(t->kinds[i].keyspace != keyspace)) {
+    t->kinds[i].expires = lsm_keyspace_expires(t->db, t->base->version, keyspace);
+    t->kinds[i].keyspace = keyspace;
+  }
+  return t->kinds[i].expires;
+}
+
+/* HEAD stands in front of the value. */
 static lsm_rc write_entry(lsm_txn *t, lsm_kind kind, uint32_t keyspace, lsm_slice key,
-                          lsm_slice value) {
+                          lsm_slice head, lsm_slice value) {
   if (keyspace == 0 || keyspace > LSM_KEYSPACE_MAX) {
     return lsm_fail(LSM_MISUSE, "%s: no keyspace %u", t->db->dir, (unsigned)keyspace);
   }
-  if (key.size > LSM_KEY_MAX - LSM_PREFIX_MAX || value.size > LSM_VALUE_MAX) {
+  if (key.size > LSM_KEY_MAX - LSM_PREFIX_MAX || value.size > LSM_VALUE_MAX - head.size) {
     return lsm_fail(LSM_MISUSE, "%s: key or value too long", t->db->dir);
   }
   lsm_rc rc = unprepare(t);
   if (rc == LSM_OK) rc = spill_if_large(t);
   if (rc == LSM_OK) rc = make_key(&t->key, keyspace, key);
-  if (rc == LSM_OK) rc = lsm_memtable_write(t->overlay, kind, lsm_buf_slice(&t->key), value);
+  if (rc != LSM_OK) return rc;
+  rc = LSM_LIKELY(head.size == 0)
+           ? lsm_memtable_write(t->overlay, kind, lsm_buf_slice(&t->key), value)
+           : lsm_memtable_put_parts(t->overlay, lsm_buf_slice(&t->key), head, value);
   if (rc == LSM_OK) t->user_bytes += key.size + value.size;
   return rc;
 }
 
+static lsm_rc put_until(lsm_txn *t, uint32_t keyspace, lsm_slice key, lsm_slice value,
+                        uint64_t until) {
+  uint8_t head[LSM_UNTIL_SIZE];
+  lsm_set_u64(head, until);
+  return write_entry(t, LSM_KIND_PUT, keyspace, key, lsm_slice_of(head, sizeof(head)), value);
+}
+
 lsm_rc lsm_txn_put(lsm_txn *t, uint32_t keyspace, lsm_slice key, lsm_slice value) {
-  return write_entry(t, LSM_KIND_PUT, keyspace, key, value);
+  if (LSM_UNLIKELY(keyspace_expires(t, keyspace))) return put_until(t, keyspace, key, value, 0);
+  return write_entry(t, LSM_KIND_PUT, keyspace, key, LSM_SLICE_NULL, value);
+}
+
+lsm_rc lsm_txn_put_until(lsm_txn *t, uint32_t keyspace, lsm_slice key, lsm_slice value,
+                         uint64_t until) {
+  if (keyspace_expires(t, keyspace)) return put_until(t, keyspace, key, value, until);
+  return lsm_fail(LSM_MISUSE, "%s: nothing expires in keyspace %u", t->db->dir,
+                  (unsigned)keyspace);
 }
 
 lsm_rc lsm_txn_delete(lsm_txn *t, uint32_t keyspace, lsm_slice key) {
-  return write_entry(t, LSM_KIND_DELETE, keyspace, key, LSM_SLICE_NULL);
+  return write_entry(t, LSM_KIND_DELETE, keyspace, key, LSM_SLICE_NULL, LSM_SLICE_NULL);
 }
+
+void lsm_txn_set_now(lsm_txn *t, uint64_t now) { t->now = now; }
 
 lsm_rc lsm_txn_delete_range(lsm_txn *t, uint32_t keyspace, lsm_slice lower, lsm_slice upper) {
   if (keyspace == 0 || keyspace >= LSM_KEYSPACE_MAX) {
@@ -338,23 +376,27 @@ lsm_rc lsm_txn_get(lsm_txn *t, uint32_t keyspace, lsm_slice key, lsm_buf *value)
   lsm_rc rc = make_key(&t->key, keyspace, key);
   if (rc != LSM_OK) return rc;
   lsm_slice k = lsm_buf_slice(&t->key);
+  uint64_t now = 0;
+  if (LSM_UNLIKELY(keyspace_expires(t, keyspace))) now = t->now != 0 ? t->now : lsm_now(t->db);
   if (!lsm_memtable_is_empty(t->overlay)) {
     lsm_memview v = lsm_memtable_peek(t->overlay);
     lsm_kind kind;
     lsm_slice found;
     bool covered = false;
     rc = lsm_memview_get(&v, k, &kind, &found, &covered);
-    if (rc == LSM_OK) return kind == LSM_KIND_PUT ? lsm_buf_set(value, found) : LSM_NOTFOUND;
+    if (rc == LSM_OK) return lsm_take_value(t->db, kind, found, now, value);
     if (rc != LSM_NOTFOUND || covered) return rc;
   }
   const lsm_tree *r = t->runs != NULL ? lsm_version_tree(t->runs, keyspace) : NULL;
   bool done = false;
-  if (r != NULL) rc = lsm_tree_get(t->db, NULL, r, k, value, &done);
-  return done ? rc : lsm_snapshot_get(t->base, k, value);
+  if (r != NULL) rc = lsm_tree_get(t->db, NULL, r, k, now, value, &done);
+  return done ? rc : lsm_snapshot_get(t->base, k, now, value);
 }
 
 lsm_rc lsm_txn_snapshot(lsm_txn *t, lsm_snapshot **snap) {
-  return lsm_snapshot_make(t->db, t->base, t->overlay, t->runs, snap);
+  lsm_rc rc = lsm_snapshot_make(t->db, t->base, t->overlay, t->runs, snap);
+  if (rc == LSM_OK) (*snap)->now = t->now;
+  return rc;
 }
 
 bool lsm_txn_is_empty(const lsm_txn *t) {

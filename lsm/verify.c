@@ -26,6 +26,8 @@ static lsm_rc found(check *c, lsm_rc rc) {
 static lsm_rc compare_props(const lsm_filemeta *f, const lsm_sst_props *p, const char *path) {
   bool same = f->size == p->size && f->entries == p->entries && f->tombstones == p->tombstones &&
               f->ranges == p->ranges && f->largest_open == p->largest_open &&
+              f->expiry.first == p->expiry.first && f->expiry.half == p->expiry.half &&
+              f->expiry.last == p->expiry.last &&
               lsm_slice_eq(f->smallest, lsm_buf_slice(&p->smallest)) &&
               lsm_slice_eq(f->largest, lsm_buf_slice(&p->largest));
   return same ? LSM_OK : lsm_corrupt(path, 0, "properties differ from the manifest's");

@@ -65,6 +65,7 @@ lsm_rc lsm_filemeta_new(uint64_t number, uint32_t keyspace, int level, uint64_t 
   f->largest = lsm_slice_of(keys + nsmall, nlarge);
   f->largest_open = props->largest_open;
   f->packed = props->packed;
+  f->expiry = props->expiry;
   *out = f;
   return LSM_OK;
 }
@@ -109,6 +110,7 @@ lsm_rc lsm_filemeta_place(const lsm_filemeta *f, int level, uint64_t run, lsm_fi
   g->largest = lsm_slice_of(keys + f->smallest.size, f->largest.size);
   g->largest_open = f->largest_open;
   g->packed = f->packed;
+  g->expiry = f->expiry;
   g->life = f->life;
   atomic_fetch_add_explicit(&f->life->refs, 1, memory_order_relaxed);
   *out = g;
@@ -303,6 +305,13 @@ static size_t tree_place(const lsm_version *v, uint32_t keyspace) {
 const lsm_tree *lsm_version_tree(const lsm_version *v, uint32_t keyspace) {
   size_t i = tree_place(v, keyspace);
   return i < v->count && v->trees[i]->keyspace == keyspace ? v->trees[i] : NULL;
+}
+
+bool lsm_version_expires(const lsm_version *v) {
+  for (size_t i = 0; i < v->count; i++) {
+    if (v->trees[i]->opt.expires) return true;
+  }
+  return false;
 }
 
 /*---------------------------------------------------------- applying edits */

@@ -34,6 +34,7 @@ typedef struct lsm_filemeta {
   lsm_slice smallest, largest;                           /* owned */
   bool largest_open;
   bool packed; /* compression was tried on it: it is as small as it gets */
+  lsm_expiry expiry;
   struct lsm_file_life *life; /* version.c's: set when a version adopts it */
 } lsm_filemeta;
 
@@ -98,6 +99,9 @@ void lsm_version_unref(lsm_version *v); /* accepts NULL; may call on_garbage */
 
 /* The tree of a keyspace, or NULL. */
 const lsm_tree *lsm_version_tree(const lsm_version *v, uint32_t keyspace);
+
+/* Has it a keyspace whose values expire? */
+bool lsm_version_expires(const lsm_version *v);
 
 /* First file of a sorted level whose end is not before key, i.e. the only one
 ** that may contain it; == count: none. Also the way into a level-0 run, given

@@ -412,7 +412,7 @@ START_TEST(test_options) {
   ck_assert_int_eq(o->ttl, 60);
   ck_assert_int_eq(o->ttl_column, 1);
   ck_assert(o->has_ttl);
-  lsm_keyspace_options io = {LSM_LEVELED, LSM_COMPRESS_ZLIB, 1, 2};
+  lsm_keyspace_options io = {LSM_LEVELED, LSM_COMPRESS_ZLIB, 1, 2, false};
   lsm_schema_keyspace_options(s, &io);
   ck_assert(io.compaction == LSM_TIERED && io.compression == LSM_COMPRESS_NONE);
   ck_assert(io.block_size == 4096 && io.bloom_bits == 0);
@@ -424,7 +424,7 @@ START_TEST(test_options) {
   ck_assert_int_eq(s->opt.sync, LSM_SYNC_OPT_HOST);
   ck_assert(!s->opt.has_ttl);
   ck_assert_int_eq(s->opt.ttl_column, -1);
-  io = (lsm_keyspace_options){LSM_TIERED, LSM_COMPRESS_NONE, 1, 2};
+  io = (lsm_keyspace_options){LSM_TIERED, LSM_COMPRESS_NONE, 1, 2, false};
   lsm_schema_keyspace_options(s, &io);
   ck_assert(io.compaction == LSM_TIERED && io.compression == LSM_COMPRESS_NONE);
   ck_assert(io.block_size == 1048576 && io.bloom_bits == 40);

@@ -17,13 +17,14 @@ static bool same_file(const lsm_filemeta *a, const lsm_filemeta *b) {
          a->run == b->run && a->size == b->size && a->entries == b->entries &&
          a->tombstones == b->tombstones && a->ranges == b->ranges && a->raw_bytes == b->raw_bytes &&
          a->largest_open == b->largest_open && lsm_slice_eq(a->smallest, b->smallest) &&
-         lsm_slice_eq(a->largest, b->largest);
+         lsm_slice_eq(a->largest, b->largest) && a->expiry.first == b->expiry.first &&
+         a->expiry.half == b->expiry.half && a->expiry.last == b->expiry.last;
 }
 
 static bool same_keyspace(const lsm_edit_keyspace *a, const lsm_edit_keyspace *b) {
   return a->id == b->id && a->drop == b->drop && a->opt.compaction == b->opt.compaction &&
          a->opt.compression == b->opt.compression && a->opt.block_size == b->opt.block_size &&
-         a->opt.bloom_bits == b->opt.bloom_bits;
+         a->opt.bloom_bits == b->opt.bloom_bits && a->opt.expires == b->opt.expires;
 }
 
 static void check_same(const lsm_edit *a, const lsm_edit *b) {
@@ -118,6 +119,7 @@ static void add_file(lsm_edit *e, uint64_t number, int level, uint64_t run, cons
   FUZZ_OK(lsm_buf_set(&p.smallest, lsm_slice_str(lo)));
   FUZZ_OK(lsm_buf_set(&p.largest, lsm_slice_str(hi)));
   p.largest_open = open;
+  if (number % 2 == 0) p.expiry = (lsm_expiry){1700000000000, 1700000000000 + number, 0};
   FUZZ_OK(lsm_filemeta_new(number, 2, level, run, &p, &f));
   FUZZ_OK(lsm_edit_add_file(e, f));
   lsm_filemeta_unref(f);
@@ -125,7 +127,7 @@ static void add_file(lsm_edit *e, uint64_t number, int level, uint64_t run, cons
 }
 
 void fuzz_seeds(fuzz_add *add, void *arg) {
-  lsm_keyspace_options opt = {LSM_TIERED, LSM_COMPRESS_ZLIB, 4096, 10};
+  lsm_keyspace_options opt = {LSM_TIERED, LSM_COMPRESS_ZLIB, 4096, 10, false};
   lsm_buf out = {0};
   lsm_edit e = {0};
   e.has_next_file = e.has_log = e.has_next_keyspace = e.has_last_txid = true;
@@ -137,6 +139,7 @@ void fuzz_seeds(fuzz_add *add, void *arg) {
   add(arg, out.data, out.size);
   FUZZ_OK(lsm_edit_add_keyspace(&e, 2, &opt));
   opt.compaction = LSM_LEVELED;
+  opt.expires = true;
   FUZZ_OK(lsm_edit_add_keyspace(&e, 0xF0, &opt));
   add_file(&e, 9, 0, 5, "\2a", "\2z", false);
   add_file(&e, 10, 0, 4, "\2a", "\2d", true);

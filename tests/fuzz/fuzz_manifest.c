@@ -112,9 +112,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 /*------------------------------------------------------------------- seeds */
 
 static void append(lsm_manifest *m, unsigned i) {
-  static const lsm_keyspace_options opt = {LSM_LEVELED, LSM_COMPRESS_NONE, 4096, 10};
+  lsm_keyspace_options opt = {LSM_LEVELED, LSM_COMPRESS_NONE, 4096, 10, i % 2 == 1};
   uint8_t lo[2] = {(uint8_t)(i + 1), 'a'}, hi[2] = {(uint8_t)(i + 1), 'z'};
   lsm_sst_props p = {.size = 4096, .entries = 10, .tombstones = 3, .raw_bytes = 700};
+  if (i % 2 == 1) p.expiry = (lsm_expiry){5, 7000, 1700000000000};
   lsm_filemeta *f;
   lsm_edit e = {.has_next_file = true, .next_file = 30 + i};
   FUZZ_OK(lsm_buf_set(&p.smallest, lsm_slice_of(lo, 2)));

@@ -253,10 +253,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 
 /*------------------------------------------------------------------- seeds */
 
-static void add_table(fuzz_add *add, void *arg, int entries, bool ranges, bool zip,
-                      uint32_t bloom) {
+static void add_table(fuzz_add *add, void *arg, int entries, bool ranges, bool zip, uint32_t bloom,
+                      bool expires) {
   lsm_sst_options opt = {64,       bloom,    zip ? LSM_COMPRESS_ZLIB : LSM_COMPRESS_NONE,
-                         KEYSPACE, store_id, NUMBER};
+                         KEYSPACE, store_id, NUMBER, expires};
   lsm_sst_writer *w;
   lsm_sst_props props = {0};
   lsm_buf file = {0};
@@ -284,9 +284,10 @@ static void add_table(fuzz_add *add, void *arg, int entries, bool ranges, bool z
 
 void fuzz_seeds(fuzz_add *add, void *arg) {
   if (env == NULL) FUZZ_OK(lsm_env_mem_new(&env));
-  add_table(add, arg, 1, false, false, 10);
-  add_table(add, arg, 0, true, false, 0);
-  add_table(add, arg, 12, true, false, 10);
-  add_table(add, arg, 8, false, false, 0);
-  add_table(add, arg, 40, false, true, 0);
+  add_table(add, arg, 1, false, false, 10, false);
+  add_table(add, arg, 0, true, false, 0, false);
+  add_table(add, arg, 12, true, false, 10, false);
+  add_table(add, arg, 8, false, false, 0, false);
+  add_table(add, arg, 40, false, true, 0, false);
+  add_table(add, arg, 9, true, false, 0, true);
 }

@@ -1,6 +1,7 @@
 /* fuzz_store.c: recovery of a store from a log that is not trusted.
 ** Input: what:u8 skip:u8 host:u8, the log. The store around it, a table of two
-**        keyspaces and its manifest, is sound and always the same.
+**        keyspaces, one of values that expire, and its manifest, is sound and always
+**        the same.
 **        what: bit 0 checksums of records are made right, but of those whose bit
 **              is set in skip, counted round eight; the log's header always is
 **              bit 1 there is a host to ask, whose last transaction is number host
@@ -91,6 +92,7 @@ static void setup(void) {
   opt.create = true;
   FUZZ_OK(lsm_open(env, DIR, &opt, &made));
   for (uint32_t i = 1; i <= KEYSPACES; i++) {
+    ks.expires = i == KEYSPACES;
     FUZZ_OK(lsm_keyspace_create(made, &ks, &id));
     FUZZ_CHECK(id == i);
   }
@@ -256,6 +258,7 @@ void fuzz_seeds(fuzz_add *add, void *arg) {
   add_log(add, arg);
   FUZZ_OK(lsm_txn_begin(made, 0, NULL, &t));
   FUZZ_OK(lsm_txn_put(t, 1, lsm_slice_str("fig"), lsm_slice_str("6")));
+  FUZZ_OK(lsm_txn_put_until(t, 2, lsm_slice_str("fig"), lsm_slice_str("6"), 1));
   FUZZ_OK(lsm_txn_prepare(t, LSM_SYNC_FULL, name, NULL));
   add_log(add, arg); /* undecided */
   FUZZ_OK(lsm_txn_rollback(t));

@@ -3,7 +3,8 @@
 ** Small memtables, so that flushes and compactions never end; snapshots that
 ** are held for a while, cursors that turn round, savepoints, range deletes,
 ** keyspaces that come and go, stores closed and opened, and killed: what a
-** kill leaves is opened in the place of what was.
+** kill leaves is opened in the place of what was. In some keyspaces values expire:
+** there each begins with the time, by which the model drops it when the clock moves.
 ** LSM_TEST_SEEDS: how many seeds; LSM_TEST_STEPS: steps of each. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,6 +29,8 @@ static struct {
   uint64_t seed;
   uint32_t ids[KEYSPACES];
   model *models[KEYSPACES];
+  bool expires[KEYSPACES];
+  uint64_t now; /* the clock, in milliseconds */
   held held[SNAPSHOTS];
   unsigned keys; /* of how many keys it is about */
 } fx;
@@ -63,6 +66,37 @@ static void random_range(char *a, char *b, lsm_slice *lo, lsm_slice *hi) {
   }
   if (rnd(60) == 0) *lo = LSM_SLICE_NULL;
   if (rnd(60) == 0) *hi = LSM_SLICE_NULL;
+}
+
+/*-------------------------------------------------------------- the clock */
+
+static uint64_t random_span(void) {
+  static const uint32_t spans[] = {5, 1000, 60000, 3600000, 86400000};
+  return rnd(spans[rnd(5)]);
+}
+
+/* Mostly some time ahead; now and then past, this very moment, or never. */
+static uint64_t random_until(void) {
+  uint64_t what = rnd(20);
+  if (what == 0) return 0;
+  return what == 1 ? 1 + rnd(fx.now + 2) : fx.now + random_span();
+}
+
+/* What has expired goes from the model. */
+static void expire(model *m) {
+  for (size_t i = model_count(m); i-- > 0;) {
+    uint64_t until = lsm_get_u64(model_value(m, i).data);
+    if (until != 0 && until <= fx.now) model_delete(m, model_key(m, i));
+  }
+}
+
+/* REQUIRES: held models are not to change: their snapshots have their own time. */
+static void move_clock(void) {
+  fx.now += random_span();
+  env_fault_set_time(fx.env, fx.now * 1000);
+  for (int k = 0; k < KEYSPACES; k++) {
+    if (fx.expires[k]) expire(fx.models[k]);
+  }
 }
 
 /*------------------------------------------------------------------ reads */
@@ -158,7 +192,10 @@ static void release(held *h, bool check) {
 }
 
 static void hold(held *h) {
-  ck_lsm(lsm_snapshot_acquire(fx.db, &h->snap));
+  lsm_snapshot *snap = NULL;
+  ck_lsm(lsm_snapshot_acquire(fx.db, &snap));
+  ck_lsm(lsm_snapshot_at(snap, fx.now, &h->snap));
+  lsm_snapshot_release(snap);
   for (int k = 0; k < KEYSPACES; k++) {
     h->ids[k] = fx.ids[k];
     h->models[k] = model_copy(fx.models[k]);
@@ -198,9 +235,19 @@ static void change(work *w) {
   lsm_slice key = random_key(a), hi;
   uint64_t what = rnd(100);
   if (what < 65) {
-    lsm_slice value = random_value(bytes);
-    ck_lsm(lsm_txn_put(w->t, fx.ids[k], key, value));
-    model_put(w->now[k], key, value);
+    lsm_slice value = random_value(bytes + 8);
+    if (fx.expires[k]) {
+      uint64_t until = random_until();
+      value = lsm_slice_of(bytes, value.size + 8);
+      lsm_set_u64(bytes, until);
+      ck_lsm(until == 0 && rnd(2) ? lsm_txn_put(w->t, fx.ids[k], key, value)
+                                  : lsm_txn_put_until(w->t, fx.ids[k], key, value, until));
+      model_put(w->now[k], key, value);
+      if (until != 0 && until <= fx.now) model_delete(w->now[k], key);
+    } else {
+      ck_lsm(lsm_txn_put(w->t, fx.ids[k], key, value));
+      model_put(w->now[k], key, value);
+    }
   } else if (what < 97) {
     ck_lsm(lsm_txn_delete(w->t, fx.ids[k], key));
     model_delete(w->now[k], key);
@@ -267,6 +314,17 @@ static void look_inside(work *w) {
   lsm_snapshot_release(snap);
 }
 
+static void move_clock_inside(work *w) {
+  move_clock();
+  for (int k = 0; k < KEYSPACES; k++) {
+    if (!fx.expires[k]) continue;
+    expire(w->now[k]);
+    for (int n = 0; n < MARKS; n++) {
+      if (w->mark[n][k] != NULL) expire(w->mark[n][k]);
+    }
+  }
+}
+
 static void transaction(void) {
   work w = {0};
   w.t = store_begin(fx.db);
@@ -276,6 +334,7 @@ static void transaction(void) {
     change(&w);
     if (rnd(12) == 0) savepoints(&w);
     if (rnd(60) == 0) look_inside(&w);
+    if (rnd(200) == 0) move_clock_inside(&w);
     if (rnd(80) == 0)
       ck_lsm(lsm_txn_prepare(w.t, LSM_SYNC_NORMAL, rnd(2) ? store_host_name : NULL, NULL));
   }
@@ -305,6 +364,7 @@ static void new_keyspace(int k) {
   o.compression = rnd(2) ? LSM_COMPRESS_ZLIB : LSM_COMPRESS_NONE;
   o.block_size = (uint32_t)(200 + rnd(4000));
   o.bloom_bits = (uint32_t)rnd(12);
+  o.expires = fx.expires[k] = rnd(2);
   ck_lsm(lsm_keyspace_create(fx.db, &o, &fx.ids[k]));
   fx.models[k] = model_new();
 }
@@ -324,7 +384,9 @@ static void reopen(bool killed) {
   if (killed) {
     env_fault_free(fx.env);
     fx.env = image;
+    env_fault_set_time(fx.env, fx.now * 1000);
   }
+  if (rnd(2)) move_clock();
   fx.opt.memtable_size = (size_t)(8 + rnd(60)) << 10;
   fx.opt.cache_size = (size_t)(64 + rnd(400)) << 10;
   fx.db = store_open(fx.env, &fx.opt);
@@ -356,8 +418,10 @@ static void step(void) {
     ck_lsm(lsm_wait_idle(fx.db, NULL));
   } else if (what < 970) {
     replace_keyspace();
-  } else if (what < 985) {
+  } else if (what < 980) {
     reopen(rnd(2));
+  } else if (what < 990) {
+    move_clock();
   } else {
     check_all();
   }
@@ -368,6 +432,8 @@ static void run_seed(uint64_t seed, uint64_t steps) {
   fx.seed = seed * 7919 + 1;
   fx.keys = seed % 3 == 0 ? 200 : seed % 3 == 1 ? 3000 : 12000;
   ck_lsm(env_fault_new(NULL, &fx.env));
+  fx.now = 1000000000000;
+  env_fault_set_time(fx.env, fx.now * 1000);
   fx.opt = store_options((size_t)(8 + rnd(60)) << 10);
   fx.opt.host_txid = store_host_txid;
   fx.opt.host_arg = &fx.host;

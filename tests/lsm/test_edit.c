@@ -33,7 +33,7 @@ static lsm_filemeta *make_file(uint64_t number, uint32_t keyspace, int level, ui
 
 /* One of everything. A result other than LSM_OK: out of memory. */
 static lsm_rc build_sample(lsm_edit *e, lsm_filemeta *f) {
-  lsm_keyspace_options opt = {LSM_TIERED, LSM_COMPRESS_ZLIB, 4096, 10};
+  lsm_keyspace_options opt = {LSM_TIERED, LSM_COMPRESS_ZLIB, 4096, 10, false};
   memset(e, 0, sizeof *e);
   e->has_next_file = true;
   e->next_file = 300;
@@ -188,6 +188,41 @@ START_TEST(test_flipped) {
 }
 END_TEST
 
+/* A keyspace whose values expire, and a file of it: the last one never. */
+static const uint8_t golden_expiry[] = {
+    0x0a, 0x03, 0x00, 0x00, 0xe8, 0x07, 0x00,       /* expiring keyspace 3: 1000 bytes, no filter */
+    0x07, 0x03, 0x01, 0x00, 0x05,                   /* add to 3, level 1: file 5 */
+    0x64, 0x02, 0x00, 0x00, 0x1e,                   /* size, entries, .., raw bytes */
+    0x04, 0x02, 0x03, 'a',  0x02, 0x03, 'b',        /* with times; "\3a" to "\3b" */
+    0x80, 0xd0, 0x95, 0xff, 0xbc, 0x31,             /* first: 1700000000000 */
+    0x81, 0xd0, 0x95, 0xff, 0xbc, 0x31, 0x00,       /* half: a millisecond later; last: never */
+};
+
+START_TEST(test_expiry) {
+  lsm_edit e;
+  size_t n = sizeof golden_expiry;
+  ck_assert_int_eq(lsm_edit_decode(lsm_slice_of(golden_expiry, n), "m", 0, &e), LSM_OK);
+  ck_assert_uint_eq(e.nkeyspaces, 1);
+  ck_assert(e.keyspaces[0].opt.expires && !e.keyspaces[0].drop);
+  ck_assert_uint_eq(e.keyspaces[0].opt.block_size, 1000);
+  ck_assert_uint_eq(e.nadded, 1);
+  const lsm_filemeta *f = e.added[0].file;
+  ck_assert_uint_eq(f->expiry.first, 1700000000000);
+  ck_assert_uint_eq(f->expiry.half, 1700000000001);
+  ck_assert_uint_eq(f->expiry.last, 0);
+  check_same(&e, golden_expiry, n);
+  lsm_edit_fini(&e);
+  for (size_t i = 0; i < n; i++) {
+    uint8_t *copy = malloc(i + 1); /* exact, for the sanitizer */
+    memcpy(copy, golden_expiry, i);
+    lsm_rc rc = lsm_edit_decode(lsm_slice_of(copy, i), "m", 0, &e);
+    ck_assert_int_eq(rc, i == 0 || i == 7 ? LSM_OK : LSM_CORRUPT);
+    lsm_edit_fini(&e);
+    free(copy);
+  }
+}
+END_TEST
+
 #define BYTES(s) s, sizeof(s) - 1
 static const struct {
   const char *in;
@@ -195,7 +230,9 @@ static const struct {
   const char *fault;
 } faults[] = {
     {BYTES("\x00"), "unknown tag"},
-    {BYTES("\x0a"), "unknown tag"},
+    {BYTES("\x0b"), "unknown tag"},
+    {BYTES("\x0a"), "cut off"},
+    {BYTES("\x0a\x01\x02\x00\x01\x01"), "unknown compaction"},
     {BYTES("\x80\x02"), "unknown tag"},
     {BYTES("\x01\x05\x01\x05"), "given twice"},
     {BYTES("\x02\x05\x02\x06"), "given twice"},
@@ -217,7 +254,11 @@ static const struct {
     {BYTES("\x07\x02\x01\x01\x09\x01\x01\x00\x00\x01\x00\x02\x02z\x02\x02z"), "below level 0"},
     {BYTES("\x07\x02\x01\x00\x00\x01\x01\x00\x00\x01\x00\x02\x02z\x02\x02z"), "number zero"},
     {BYTES("\x07\x02\x01\x00\x09\x01\x01\x02\x00\x01\x00\x02\x02z\x02\x02z"), "tombstones"},
-    {BYTES("\x07\x02\x01\x00\x09\x01\x01\x00\x00\x01\x04\x02\x02z\x02\x02z"), "flag"},
+    {BYTES("\x07\x02\x01\x00\x09\x01\x01\x00\x00\x01\x08\x02\x02z\x02\x02z"), "flag"},
+    {BYTES("\x07\x02\x01\x00\x09\x01\x01\x00\x00\x01\x04\x02\x02z\x02\x02z\x05\x05"), "cut off"},
+    {BYTES("\x07\x02\x01\x00\x09\x01\x01\x00\x00\x01\x04\x02\x02z\x02\x02z\x00\x05\x05"), "expiry"},
+    {BYTES("\x07\x02\x01\x00\x09\x01\x01\x00\x00\x01\x04\x02\x02z\x02\x02z\x05\x04\x05"), "expiry"},
+    {BYTES("\x07\x02\x01\x00\x09\x01\x01\x00\x00\x01\x04\x02\x02z\x02\x02z\x05\x00\x09"), "expiry"},
     {BYTES("\x07\x02\x01\x00\x09\x01\x01\x00\x00\x01\x00\x02\x02z\x02\x02y"), "after largest"},
     {BYTES("\x07\x02\x01\x00\x09\x01\x01\x00\x00\x01\x01\x02\x02z\x02\x02z"), "after largest"},
     {BYTES("\x07\x02\x01\x00\x09\x01\x01\x00\x00\x01\x00\x02\x01z\x02\x02z"), "smallest key of"},
@@ -337,7 +378,7 @@ START_TEST(test_many) {
   lsm_edit e = {0};
   lsm_edit back;
   lsm_buf out = {0};
-  lsm_keyspace_options opt = {LSM_LEVELED, LSM_COMPRESS_NONE, 1, 0};
+  lsm_keyspace_options opt = {LSM_LEVELED, LSM_COMPRESS_NONE, 1, 0, false};
   for (uint32_t i = 1; i <= 200; i++) {
     char key[4] = {1, (char)('0' + i % 10), (char)('0' + i / 10 % 10), 0};
     lsm_filemeta *f = make_file(i * 1000, 1, (int)(i % 7), i % 7 == 0 ? i : 0, key, key, false);
@@ -417,6 +458,7 @@ Suite *edit_suite(void) {
   tcase_add_test(tc, test_decode);
   tcase_add_test(tc, test_truncated);
   tcase_add_test(tc, test_flipped);
+  tcase_add_test(tc, test_expiry);
   tcase_add_loop_test(tc, test_fault, 0, (int)(sizeof faults / sizeof faults[0]));
   tcase_add_test(tc, test_file_flags);
   tcase_add_loop_test(tc, test_end_of_keyspace, 0, (int)(sizeof ends / sizeof ends[0]));

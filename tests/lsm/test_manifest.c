@@ -60,7 +60,7 @@ static lsm_rc create_empty(uint64_t number, lsm_manifest **m) {
 /* Edit n makes a keyspace of that number. PAD > 0: with a pointer of so many
 ** bytes, some of them zeros if asked. */
 static lsm_rc append(lsm_manifest *m, uint32_t n, size_t pad, bool zeros) {
-  lsm_keyspace_options opt = {LSM_LEVELED, LSM_COMPRESS_NONE, 4096, 10};
+  lsm_keyspace_options opt = {LSM_LEVELED, LSM_COMPRESS_NONE, 4096, 10, false};
   lsm_edit e = {0};
   e.has_next_keyspace = true;
   e.next_keyspace = n + 1;
@@ -354,7 +354,7 @@ START_TEST(test_headers) {
   size_t ends[7];
   uint32_t n;
   build(&bytes, ends);
-  bytes.data[8] = 2;
+  bytes.data[8] = 3;
   lsm_set_u32(bytes.data + 44, lsm_crc(0, bytes.data, 44));
   put_file(FIRST, bytes.data, bytes.size);
   ck_assert_int_eq(read_back(&n), LSM_CANTOPEN);

@@ -113,7 +113,7 @@ static void show(bool found, const lsm_plan *p, char *out) {
 }
 
 /* Level 1 may hold 6400 bytes, level 2 64000; below 100 a file is small. */
-static const lsm_picker_options options = {4, 6400, 10, 2.0, 5, 50, 500};
+static const lsm_picker_options options = {4, 6400, 10, 2.0, 5, 50, 500, 0};
 
 static const pick_case pick_cases[] = {
     {"empty", LSM_LEVELED, {{0}}, NULL, "none"},
@@ -414,7 +414,7 @@ START_TEST(test_full) {
   lsm_plan plan;
   bool found;
   char got[256] = "";
-  ck_assert_int_eq(lsm_picker_full(lsm_version_tree(v, KEYSPACE), &found, &plan), LSM_OK);
+  ck_assert_int_eq(lsm_picker_full(lsm_version_tree(v, KEYSPACE), 0, &found, &plan), LSM_OK);
   show(found, &plan, got);
   ck_assert_msg(strcmp(got, c->want) == 0, "%s: %s, not %s", c->name, got, c->want);
   lsm_plan_fini(&plan);
@@ -511,7 +511,7 @@ START_TEST(test_full_packs) {
   lsm_plan plan;
   bool found;
   char got[256] = "";
-  ck_assert_int_eq(lsm_picker_full(lsm_version_tree(v, KEYSPACE), &found, &plan), LSM_OK);
+  ck_assert_int_eq(lsm_picker_full(lsm_version_tree(v, KEYSPACE), 0, &found, &plan), LSM_OK);
   show(found, &plan, got);
   ck_assert_str_eq(got, c.want);
   ck_assert(plan.pack);
@@ -555,7 +555,7 @@ START_TEST(test_nomem) {
       int n = nth;
       lsm_set_malloc_hook(fail_nth, &n);
       lsm_rc rc = how == 0   ? lsm_picker_pick(t, &options, &found, &plan)
-                  : how == 1 ? lsm_picker_full(t, &found, &plan)
+                  : how == 1 ? lsm_picker_full(t, 0, &found, &plan)
                              : lsm_picker_rest(t, &options, &found, &plan);
       lsm_set_malloc_hook(NULL, NULL);
       ck_assert_int_eq(found, rc == LSM_OK);

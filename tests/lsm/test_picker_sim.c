@@ -327,12 +327,12 @@ static void rest(sim *s, const lsm_picker_options *opt) {
 static void compact_fully(sim *s) {
   lsm_plan plan;
   bool found;
-  ck_assert_int_eq(lsm_picker_full(tree(s), &found, &plan), LSM_OK);
+  ck_assert_int_eq(lsm_picker_full(tree(s), 0, &found, &plan), LSM_OK);
   if (!found) return;
   check_below(s, &plan);
   carry_out(s, &plan);
   lsm_plan_fini(&plan);
-  ck_assert_int_eq(lsm_picker_full(tree(s), &found, &plan), LSM_OK);
+  ck_assert_int_eq(lsm_picker_full(tree(s), 0, &found, &plan), LSM_OK);
   ck_assert(!found);
   lsm_plan_fini(&plan);
   for (int l = 0; l < LSM_MAX_LEVELS; l++) {
@@ -348,15 +348,15 @@ static const struct {
   lsm_picker_options opt;
   int cut;
 } sims[] = {
-    {LSM_LEVELED, {4, 300, 3, 2.0, 16, 0, 100}, 8},
-    {LSM_LEVELED, {2, 60, 1, 2.0, 16, 50, 0}, 3},     /* all levels in use */
-    {LSM_LEVELED, {4, 6400, 10, 2.0, 16, 100, 800}, 20}, /* files are small */
-    {LSM_LEVELED, {1, 100, 2, 2.0, 16, 0, 9999}, KEYS},
-    {LSM_LEVELED, {0, 0, 0, 0.0, 0, 0, 0}, 5}, /* nonsense is survived */
-    {LSM_TIERED, {4, 300, 3, 2.0, 16, 0, 200}, 8},
-    {LSM_TIERED, {2, 300, 3, 1.2, 3, 0, 0}, KEYS},
-    {LSM_TIERED, {8, 300, 3, 1.0, 5, 60, 100}, 4},
-    {LSM_TIERED, {0, 0, 0, 0.0, 0, 0, 0}, 5},
+    {LSM_LEVELED, {4, 300, 3, 2.0, 16, 0, 100, 0}, 8},
+    {LSM_LEVELED, {2, 60, 1, 2.0, 16, 50, 0, 0}, 3},     /* all levels in use */
+    {LSM_LEVELED, {4, 6400, 10, 2.0, 16, 100, 800, 0}, 20}, /* files are small */
+    {LSM_LEVELED, {1, 100, 2, 2.0, 16, 0, 9999, 0}, KEYS},
+    {LSM_LEVELED, {0, 0, 0, 0.0, 0, 0, 0, 0}, 5}, /* nonsense is survived */
+    {LSM_TIERED, {4, 300, 3, 2.0, 16, 0, 200, 0}, 8},
+    {LSM_TIERED, {2, 300, 3, 1.2, 3, 0, 0, 0}, KEYS},
+    {LSM_TIERED, {8, 300, 3, 1.0, 5, 60, 100, 0}, 4},
+    {LSM_TIERED, {0, 0, 0, 0.0, 0, 0, 0, 0}, 5},
 };
 
 START_TEST(test_simulation) {
@@ -404,7 +404,7 @@ START_TEST(test_rising_keys_move) {
     for (int k = at; k < at + 5; k++) s.truth[k] = c.point[k] = 7;
     write_run(&s, &e, &c, 0, s.next_run++);
     apply(&s.v, &e);
-    compact_until_idle(&s, &(lsm_picker_options){4, 200, 2, 2.0, 16, 0, 0}, 0);
+    compact_until_idle(&s, &(lsm_picker_options){4, 200, 2, 2.0, 16, 0, 0, 0}, 0);
   }
   ck_assert_int_gt(s.moves, 40);
   ck_assert_int_eq(s.merges, 0);

@@ -107,7 +107,7 @@ static int number_of(lsm_slice key) {
 static lsm_filemeta *make_file(uint64_t number, int from, int to, int lo, int hi) {
   uint8_t a[KEY_SIZE];
   uint8_t b[KEY_SIZE];
-  lsm_sst_options opt = {100, 10, LSM_COMPRESS_NONE, 1, store_id, number};
+  lsm_sst_options opt = {100, 10, LSM_COMPRESS_NONE, 1, store_id, number, false};
   lsm_sst_writer *w;
   lsm_sst_props props;
   memset(&props, 0, sizeof props);

@@ -65,7 +65,7 @@ static void take(lsm_edit *e, const lsm_version *v, uint32_t ks, int level, uint
 }
 
 static void create(lsm_edit *e, uint32_t ks) {
-  lsm_keyspace_options opt = {LSM_TIERED, LSM_COMPRESS_NONE, 100 + ks, ks};
+  lsm_keyspace_options opt = {LSM_TIERED, LSM_COMPRESS_NONE, 100 + ks, ks, false};
   ck_assert_int_eq(lsm_edit_add_keyspace(e, ks, &opt), LSM_OK);
 }
 

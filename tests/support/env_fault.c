@@ -30,6 +30,7 @@ typedef struct fault_env {
   lsm_env base;
   lsm_env *inner;
   bool own_inner;
+  _Atomic uint64_t time_us; /* 0: the inner one tells */
   pthread_mutex_t mu;
   /* guarded by mu */
   disk_node *absolute, *relative; /* the directories "/" and "" */
@@ -413,7 +414,11 @@ static uint64_t fault_now_us(lsm_env *base) {
   return env_of(base)->inner->now_us(env_of(base)->inner);
 }
 static uint64_t fault_time_us(lsm_env *base) {
-  return env_of(base)->inner->time_us(env_of(base)->inner);
+  uint64_t set = atomic_load(&env_of(base)->time_us);
+  return set != 0 ? set : env_of(base)->inner->time_us(env_of(base)->inner);
+}
+void env_fault_set_time(lsm_env *base, uint64_t us) {
+  atomic_store(&env_of(base)->time_us, us);
 }
 static void fault_sleep_us(lsm_env *base, uint64_t us) {
   env_of(base)->inner->sleep_us(env_of(base)->inner, us);

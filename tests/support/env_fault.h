@@ -67,6 +67,9 @@ uint64_t env_fault_calls(lsm_env *env); /* in the mask, since env_fault_fail() *
 uint64_t env_fault_fired(lsm_env *env); /* failures, since env_fault_fail() */
 uint64_t env_fault_syncs(lsm_env *env); /* sync and sync_dir, since new */
 
+/* The wall clock (time_us) stands at US from now on; 0: it is the wrapped one's. */
+void env_fault_set_time(lsm_env *env, uint64_t us);
+
 /* fn(arg, env, n, after) is called before (after = false) and after each sync
 ** and sync_dir that is not made to fail, n counting them from 1; no lock is
 ** held, so it may call env_fault_crash(). NULL: none. */

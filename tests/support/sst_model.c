@@ -144,7 +144,7 @@ void sst_world_free(sst_world *w) {
 
 lsm_sst_options sst_options(uint32_t block_size, bool compress, uint32_t bloom_bits) {
   lsm_sst_options o = {block_size, bloom_bits,   compress ? LSM_COMPRESS_ZLIB : LSM_COMPRESS_NONE,
-                       5,          sst_store_id, 7};
+                       5,          sst_store_id, 7, false};
   return o;
 }
 
