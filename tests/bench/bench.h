@@ -19,9 +19,9 @@
 enum {
   BATCH = 1000,    /* rows of a transaction */
   CACHE_MB = 64,   /* what every rival gets for blocks or pages */
-  MEMTABLE_MB = 64 /* and for its memtable or write buffer: twice, while one is flushed */
+  MEMTABLE_MB = 64 /* and for its memtables or write buffer */
 };
-#define BUDGET_MB (CACHE_MB + 2.0 * MEMTABLE_MB)
+#define BUDGET_MB (CACHE_MB + MEMTABLE_MB)
 #define RAW_ROW   (KEY_SIZE + VALUE_SIZE)
 
 /*------------------------------------------------------------ workloads */
