@@ -439,6 +439,6 @@ int64_t lsm_conn_pragma(lsm_conn *c, const char *schema, const char *pragma, int
 /* Each commit asks this. A statement kept for it would gain nothing: SQLite puts the
 ** value into the program when it compiles it, and compiles it anew for each run. */
 int64_t lsm_conn_synchronous(lsm_conn *c, const char *schema) {
-  if (strcmp(schema, "main") == 0) return read_integer(c->db, "PRAGMA main.synchronous", 2);
+  if (strcmp(schema, "main") == 0) return read_integer(c->db, "PRAGMA synchronous", 2);
   return lsm_conn_pragma(c, schema, "synchronous", 2);
 }
