@@ -121,6 +121,7 @@ static lsm_snapshot *keep_state(void *arg, const uint8_t *host) {
 static lsm_rc read_log(lsm_db *db, lsm_wal_follower *log, uint64_t end, lsm_memtable **mem,
                        lsm_version **runs, lsm_keep keep) {
   lsm_rc rc = lsm_memtable_new(mem);
+  if (rc == LSM_OK) lsm_memtable_expect(*mem, 0);
   return rc == LSM_OK ? lsm_replay_range(db, *mem, runs, log, 0, end, keep) : rc;
 }
 

@@ -551,7 +551,9 @@ static lsm_rc make_parts(lsm_db *db) {
     rc = lsm_table_cache_new(db->env, db->dir, db->store_id, db->cache, &db->read_stats, 512,
                              db->opt.cache_size / 4 * 3, &db->tables);
   }
-  return rc == LSM_OK ? lsm_memtable_new(&db->mem) : rc;
+  if (rc == LSM_OK) rc = lsm_memtable_new(&db->mem);
+  if (rc == LSM_OK) lsm_memtable_expect(db->mem, 0);
+  return rc;
 }
 
 /* Is it the store that the caller means? Found out before a file of it is written,

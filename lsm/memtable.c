@@ -18,8 +18,16 @@
 #define KEEP_NODES (400u << 10)
 #define KEEP_BYTES (600u << 10)
 
+/* Keys of the first layer of a filter: at least, at most. */
+#define FILTER_MIN 4096u
+#define FILTER_MAX (4u << 20)
+
 /* Trees of fewer entries are in cache anyway. */
 #define WARM_ENTRIES 20000
+
+static lsm_keyfilter *filter_of(lsm_memtable *mt) {
+  return atomic_load_explicit(&mt->filter, memory_order_relaxed);
+}
 
 lsm_rc lsm_memtable_new(lsm_memtable **out) {
   *out = NULL;
@@ -27,6 +35,7 @@ lsm_rc lsm_memtable_new(lsm_memtable **out) {
   if (mt == NULL) return lsm_nomem();
   atomic_init(&mt->refs, 1);
   lsm_avl_init(&mt->nodes);
+  atomic_init(&mt->filter, NULL);
   *out = mt;
   return LSM_OK;
 }
@@ -41,6 +50,7 @@ void lsm_memtable_unref(lsm_memtable *mt) {
   lsm_avl_fini(&mt->nodes);
   lsm_arena_fini(&mt->batch);
   lsm_arena_fini(&mt->side);
+  lsm_keyfilter_free(filter_of(mt));
   lsm_free(mt);
 }
 
@@ -52,11 +62,21 @@ bool lsm_memtable_is_shared(lsm_memtable *mt) {
 static void publish(lsm_memtable *mt) {
   size_t arenas = lsm_arena_used(&mt->batch) + lsm_arena_used(&mt->side);
   size_t nodes = lsm_avl_count(&mt->nodes) * sizeof(lsm_avl_node);
-  size_t memory = mt->batch.memory + mt->side.memory + mt->nodes.memory;
+  size_t memory = mt->batch.memory + mt->side.memory + mt->nodes.memory + mt->filter_memory;
   atomic_store_explicit(&mt->now_entries, mt->entries, memory_order_relaxed);
   atomic_store_explicit(&mt->now_bytes, mt->bytes, memory_order_relaxed);
   atomic_store_explicit(&mt->now_used, arenas + nodes, memory_order_relaxed);
   atomic_store_explicit(&mt->now_memory, memory + sizeof *mt, memory_order_relaxed);
+}
+
+void lsm_memtable_expect(lsm_memtable *mt, uint64_t keys) {
+  assert(mt->points == 0 && filter_of(mt) == NULL);
+  if (keys < FILTER_MIN) keys = FILTER_MIN;
+  if (keys > FILTER_MAX) keys = FILTER_MAX;
+  lsm_keyfilter *f = lsm_keyfilter_new(keys, NULL);
+  atomic_store_explicit(&mt->filter, f, memory_order_release);
+  mt->filter_memory = lsm_keyfilter_memory(f);
+  publish(mt);
 }
 
 void lsm_memtable_reset(lsm_memtable *mt) {
@@ -66,6 +86,9 @@ void lsm_memtable_reset(lsm_memtable *mt) {
   lsm_arena_reset(&mt->side, 0);
   mt->points = mt->ranges = mt->marks = 0;
   mt->entries = mt->bytes = 0;
+  lsm_keyfilter_free(filter_of(mt));
+  atomic_store_explicit(&mt->filter, NULL, memory_order_relaxed);
+  mt->filter_memory = 0;
   publish(mt);
 }
 
@@ -87,6 +110,23 @@ static size_t user_size(lsm_slice key) {
 static size_t user_bytes(const lsm_entry *e) {
   bool range = e->kind == LSM_KIND_DELETE_RANGE;
   return user_size(e->key) + (range ? user_size(e->value) : e->value.size);
+}
+
+/* The filter, if there is one, learns of a key before any view shows it. */
+static void note_key(lsm_memtable *mt, lsm_slice key) {
+  lsm_keyfilter *f = filter_of(mt);
+  if (f == NULL) return;
+  if (f->count >= f->room) {
+    lsm_keyfilter *next = lsm_keyfilter_new(4 * f->room, f);
+    if (next != NULL) {
+      atomic_store_explicit(&mt->filter, next, memory_order_release);
+      mt->filter_memory = lsm_keyfilter_memory(next);
+      f = next;
+    } else {
+      f->room *= 2; /* it answers "perhaps" more often; tried again later */
+    }
+  }
+  lsm_keyfilter_add(f, lsm_hash64(key, 0));
 }
 
 /* HEAD stands in front of the value. */
@@ -111,6 +151,7 @@ static lsm_rc write_point(lsm_memtable *mt, const lsm_entry *e, lsm_slice head) 
   bool added;
   mt->points = lsm_avl_put(&mt->nodes, mt->points, &key, p, &path, &added);
   mt->entries += added;
+  if (added) note_key(mt, key.key);
   return LSM_OK;
 }
 
@@ -330,6 +371,7 @@ static void merge_points(lsm_memtable *mt, const lsm_avl_table *t, uint32_t poin
       lsm_avl_climb(&mt->nodes, &key, &path);
       mt->points = lsm_avl_put(&mt->nodes, mt->points, &key, entry, &path, &added);
       mt->entries += added;
+      if (added) note_key(mt, key.key);
     }
   }
 }

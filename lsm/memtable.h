@@ -46,6 +46,11 @@ lsm_rc lsm_memtable_new(lsm_memtable **mt); /* one reference, the caller's */
 lsm_memtable *lsm_memtable_ref(lsm_memtable *mt);
 void lsm_memtable_unref(lsm_memtable *mt); /* accepts NULL */
 
+/* About so many keys will come, and many will be asked for that are not there: it
+** gets a filter (keyfilter.h). For a guess that is too low it is a little slower.
+** REQUIRES: empty, nobody else has it. */
+void lsm_memtable_expect(lsm_memtable *mt, uint64_t keys);
+
 /* Adds one entry, newer than all before. For DELETE_RANGE key is the lower
 ** and value the upper bound (exclusive, key < value). Copies both. On failure
 ** nothing has changed: LSM_NOMEM, LSM_FULL, or LSM_MISUSE for what no entry can

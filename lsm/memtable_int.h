@@ -5,6 +5,7 @@
 
 #include "arena.h"
 #include "avl.h"
+#include "keyfilter.h"
 #include "memtable.h"
 
 struct lsm_memtable {
@@ -19,9 +20,11 @@ struct lsm_memtable {
   uint32_t marks;  /* of the live views, those that are marks */
   uint64_t entries;
   uint64_t bytes;
+  size_t filter_memory;
   lsm_avl nodes;
   lsm_arena batch; /* what the log sees */
   lsm_arena side;  /* range tombstones that came of joining others */
+  _Atomic(lsm_keyfilter *) filter; /* of all points there ever were; NULL: none */
 
   /* atomic: sizes for any thread, stored by the writer after each change */
   _Atomic uint64_t now_entries;

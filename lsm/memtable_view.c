@@ -23,7 +23,11 @@ lsm_rc lsm_memview_get(const lsm_memview *v, lsm_slice key, lsm_kind *kind, lsm_
   if (v->mt == NULL) return LSM_NOTFOUND;
   lsm_avl_key k = lsm_avl_key_of(key);
   lsm_entry e;
-  const lsm_avl_node *n = lsm_avl_find(table_of(v), v->points, &k);
+  const lsm_avl_node *n = NULL;
+  const lsm_keyfilter *f = atomic_load_explicit(&v->mt->filter, memory_order_acquire);
+  if (f == NULL || lsm_keyfilter_may_have(f, lsm_hash64(key, 0))) {
+    n = lsm_avl_find(table_of(v), v->points, &k);
+  }
   if (n == NULL) {
     *covered = covering(v, &k, &e) != NULL;
     return LSM_NOTFOUND;

@@ -264,6 +264,7 @@ lsm_rc lsm_rotate(lsm_db *db, const lsm_interrupt *intr) {
   lsm_wal_prev prev = {db->log_number, lsm_wal_end(db->wal)};
   lsm_wal_trim(db->wal);
   rc = lsm_memtable_new(&mem);
+  if (rc == LSM_OK) lsm_memtable_expect(mem, lsm_memtable_entries(db->mem));
   if (rc == LSM_OK) rc = new_log(db, prev, &number, &salt, &wal);
   if (rc != LSM_OK) {
     lsm_memtable_unref(mem);
