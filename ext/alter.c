@@ -64,6 +64,8 @@ static int change_begin(change *c, lsm_vtab *v) {
   memset(c, 0, sizeof(*c));
   c->v = v;
   lsm_proof_spoil(&v->cs->proof);
+  int rc = lsm_catalog_refuse_triggers(v->conn->db, v->db_schema, v->table, &c->err);
+  if (rc != SQLITE_OK) return rc;
   return lsm_catalog_read(v->conn->db, v->db_schema, v->table, &c->cat, &c->err);
 }
 

@@ -237,6 +237,23 @@ int lsm_catalog_drop(sqlite3 *db, const char *schema, const char *table, char **
 
 /*---------------------------------------------------------------- changes */
 
+int lsm_catalog_refuse_triggers(sqlite3 *db, const char *schema, const char *table, char **err) {
+  sqlite3_stmt *stmt = NULL;
+  char *sql = sqlite3_mprintf(
+      "SELECT 1 FROM \"%w\".%s WHERE type = 'trigger' AND tbl_name = '%q_lsm' COLLATE nocase", schema,
+      sqlite3_stricmp(schema, "temp") == 0 ? "sqlite_temp_master" : "sqlite_master", table);
+  int rc = sql == NULL ? SQLITE_NOMEM : sqlite3_prepare_v2(db, sql, -1, &stmt, NULL);
+  if (rc == SQLITE_OK && sqlite3_step(stmt) == SQLITE_ROW) {
+    *err = sqlite3_mprintf("shadow table \"%s_lsm\" has triggers", table);
+    rc = SQLITE_CORRUPT_VTAB;
+  }
+  int end = sqlite3_reset(stmt);
+  if (rc == SQLITE_OK) rc = end;
+  sqlite3_finalize(stmt);
+  sqlite3_free(sql);
+  return rc;
+}
+
 static int mark_changed(sqlite3 *db, const char *schema, const char *table, char **err) {
   return exec(db, err, "UPDATE \"%w\".\"%w_lsm\" SET value = %d WHERE name = 'format'", schema,
               table, CATALOG_FORMAT_MAX);
@@ -288,6 +305,10 @@ int lsm_catalog_announce(sqlite3 *db, const char *schema, const char *table, cha
   int n = 0;
   int rc = count_columns(db, schema, table, &n);
   if (rc != SQLITE_OK) return rc;
+  if (n >= sqlite3_limit(db, SQLITE_LIMIT_COLUMN, -1)) {
+    *err = sqlite3_mprintf("table %s has been changed %d times: no more is possible", table, n - 2);
+    return SQLITE_ERROR;
+  }
   return exec(db, err, "ALTER TABLE \"%w\".\"%w_lsm\" ADD COLUMN change%d", schema, table, n - 1);
 }
 
@@ -318,8 +339,9 @@ int lsm_catalog_has_keyspace(sqlite3 *db, const char *schema, const uint8_t *sto
   sqlite3_stmt *stmt = NULL;
   *has = false;
   char *sql = sqlite3_mprintf(
-      "SELECT name FROM \"%w\".%s WHERE type = 'table' AND name LIKE '%%\\_lsm' ESCAPE '\\'", schema,
-      sqlite3_stricmp(schema, "temp") == 0 ? "sqlite_temp_master" : "sqlite_master");
+      "SELECT name FROM \"%w\".%s WHERE type = 'table' AND rootpage > 0"
+      " AND name LIKE '%%\\_lsm' ESCAPE '\\'",
+      schema, sqlite3_stricmp(schema, "temp") == 0 ? "sqlite_temp_master" : "sqlite_master");
   int rc = sql == NULL ? SQLITE_NOMEM : sqlite3_prepare_v2(db, sql, -1, &stmt, NULL);
   while (rc == SQLITE_OK && !*has && sqlite3_step(stmt) == SQLITE_ROW) {
     const char *shadow = (const char *)sqlite3_column_text(stmt, 0);

@@ -37,6 +37,9 @@ int lsm_catalog_drop(sqlite3 *db, const char *schema, const char *table, char **
 int lsm_catalog_has_keyspace(sqlite3 *db, const char *schema, const uint8_t *store_id,
                              uint32_t keyspace, bool *has);
 
+/* Ours has none: what stands in a hostile file must not run when we write. */
+int lsm_catalog_refuse_triggers(sqlite3 *db, const char *schema, const char *table, char **err);
+
 /* Changes. drop: DEFINED tells an index of the definition from a later one. */
 int lsm_catalog_add_index(sqlite3 *db, const char *schema, const char *table, int number,
                           uint32_t keyspace, const char *text, char **err);

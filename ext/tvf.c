@@ -10,7 +10,7 @@
 #include "keyenc.h"
 #include "vtab.h"
 
-#define MAX_COLUMNS 7
+#define MAX_COLUMNS 8
 
 /* A value; text is owned. */
 typedef struct cell {
@@ -164,6 +164,35 @@ static lsm_rc fill_stats(const lsm_vtab *v, rowset *out) {
   return rc;
 }
 
+/*-------------------------------------------------- rows, then each index */
+
+/* One of a table's keyspaces. */
+typedef struct part {
+  uint32_t keyspace;
+  const lsm_schema *schema;
+  const lsm_index *index; /* NULL: the rows */
+} part;
+
+/* REQUIRES: 0 <= i <= v->nindex. */
+static part part_of(const lsm_vtab *v, int i) {
+  if (i == 0) return (part){v->keyspace, v->schema, NULL};
+  return (part){v->index[i - 1].keyspace, v->schema, v->index[i - 1].def};
+}
+
+/* As EXPLAIN QUERY PLAN calls it; the rows have no name: NULL. */
+static lsm_rc set_index_name(cell *c, const part *p) {
+  const lsm_index *x = p->index;
+  if (x == NULL) return LSM_OK;
+  if (x->name != NULL) return set_text(c, sqlite3_mprintf("%s", x->name));
+  sqlite3_str *s = sqlite3_str_new(NULL);
+  for (int i = 0; i < x->npart; i++) {
+    sqlite3_str_appendf(s, "%s%s", i == 0 ? "UNIQUE(" : ", ",
+                        p->schema->column[x->part[i].column].name);
+  }
+  sqlite3_str_appendall(s, ")");
+  return set_text(c, sqlite3_str_finish(s));
+}
+
 /*----------------------------------------------------------------- levels */
 
 typedef struct level_sums {
@@ -180,12 +209,11 @@ static lsm_rc sum_file(void *arg, const lsm_file_info *info) {
   return LSM_OK;
 }
 
-static lsm_rc fill_levels(const lsm_vtab *v, rowset *out) {
-  lsm_db *db = lsm_store_db(v->cs->store);
+static lsm_rc add_levels(lsm_db *db, const part *p, rowset *out) {
   double score[LSM_MAX_LEVELS];
   level_sums s = {0};
-  lsm_rc rc = lsm_list_files(db, v->keyspace, sum_file, &s);
-  if (rc == LSM_OK) rc = lsm_level_scores(db, v->keyspace, score);
+  lsm_rc rc = lsm_list_files(db, p->keyspace, sum_file, &s);
+  if (rc == LSM_OK) rc = lsm_level_scores(db, p->keyspace, score);
   for (int l = 0; l < LSM_MAX_LEVELS && rc == LSM_OK; l++) {
     if (s.files[l] == 0) continue;
     row *r = rowset_add(out);
@@ -196,6 +224,16 @@ static lsm_rc fill_levels(const lsm_vtab *v, rowset *out) {
     set_int(&r->cells[3], s.entries[l]);
     set_int(&r->cells[4], s.tombstones[l]);
     set_real(&r->cells[5], score[l]);
+    rc = set_index_name(&r->cells[6], p);
+  }
+  return rc;
+}
+
+static lsm_rc fill_levels(const lsm_vtab *v, rowset *out) {
+  lsm_rc rc = LSM_OK;
+  for (int i = 0; i <= v->nindex && rc == LSM_OK; i++) {
+    part p = part_of(v, i);
+    rc = add_levels(lsm_store_db(v->cs->store), &p, out);
   }
   return rc;
 }
@@ -250,12 +288,12 @@ static void append_literal(sqlite3_str *out, const lsm_value *v) {
 
 /* The key's columns as literals; LSM_CORRUPT when it is not a key of the
 ** table, as the end of a range need not be. */
-static lsm_rc append_columns(sqlite3_str *out, const lsm_schema *schema, lsm_slice key) {
+static lsm_rc append_columns(sqlite3_str *out, const lsm_key_part *parts, int n, lsm_slice key) {
   lsm_buf scratch = {0};
   lsm_rc rc = LSM_OK;
-  for (int i = 0; i < schema->nkey && rc == LSM_OK; i++) {
+  for (int i = 0; i < n && rc == LSM_OK; i++) {
     lsm_value value;
-    rc = lsm_key_get(&key, &schema->key[i], &value, &scratch);
+    rc = lsm_key_get(&key, &parts[i], &value, &scratch);
     if (rc != LSM_OK) break;
     if (i > 0) sqlite3_str_appendall(out, ", ");
     append_literal(out, &value);
@@ -265,15 +303,30 @@ static lsm_rc append_columns(sqlite3_str *out, const lsm_schema *schema, lsm_sli
   return rc;
 }
 
-static lsm_rc set_key(cell *c, const lsm_schema *schema, lsm_slice key) {
+/* The same of an index's entry: a UNIQUE one has the row's key only beside a NULL. */
+static lsm_rc append_entry(sqlite3_str *out, const lsm_index *x, lsm_slice key) {
+  lsm_rc rc = append_columns(out, x->part, x->npart, key);
+  if (rc != LSM_CORRUPT) return rc;
+  sqlite3_str_reset(out);
+  return append_columns(out, x->all, x->nall, key);
+}
+
+static lsm_rc set_key(cell *c, const part *p, lsm_slice key) {
+  const lsm_schema *schema = p->schema;
   int64_t rowid;
   if (key.data == NULL) return LSM_OK; /* open: NULL */
-  if (schema->kind != LSM_KEY_COLUMNS && lsm_key_get_rowid(key, &rowid) == LSM_OK) {
+  bool columns = schema->kind == LSM_KEY_COLUMNS;
+  if (p->index == NULL && !columns && lsm_key_get_rowid(key, &rowid) == LSM_OK) {
     set_int(c, (uint64_t)rowid);
     return LSM_OK;
   }
   sqlite3_str *out = sqlite3_str_new(NULL);
-  lsm_rc rc = schema->kind == LSM_KEY_COLUMNS ? append_columns(out, schema, key) : LSM_CORRUPT;
+  lsm_rc rc = LSM_CORRUPT;
+  if (p->index != NULL) {
+    rc = append_entry(out, p->index, key);
+  } else if (columns) {
+    rc = append_columns(out, schema->key, schema->nkey, key);
+  }
   if (rc == LSM_CORRUPT) {
     sqlite3_str_reset(out);
     append_hex(out, key);
@@ -289,7 +342,7 @@ static lsm_rc set_key(cell *c, const lsm_schema *schema, lsm_slice key) {
 }
 
 typedef struct file_list {
-  const lsm_schema *schema;
+  part part;
   rowset *out;
 } file_list;
 
@@ -303,14 +356,19 @@ static lsm_rc add_file(void *arg, const lsm_file_info *info) {
   set_int(&r->cells[4], info->tombstones);
   lsm_rc rc = set_text(&r->cells[1],
                        sqlite3_mprintf("%06llu.sst", (unsigned long long)info->number));
-  if (rc == LSM_OK) rc = set_key(&r->cells[5], list->schema, info->min_key);
-  if (rc == LSM_OK) rc = set_key(&r->cells[6], list->schema, info->max_key);
+  if (rc == LSM_OK) rc = set_key(&r->cells[5], &list->part, info->min_key);
+  if (rc == LSM_OK) rc = set_key(&r->cells[6], &list->part, info->max_key);
+  if (rc == LSM_OK) rc = set_index_name(&r->cells[7], &list->part);
   return rc;
 }
 
 static lsm_rc fill_files(const lsm_vtab *v, rowset *out) {
-  file_list list = {v->schema, out};
-  return lsm_list_files(lsm_store_db(v->cs->store), v->keyspace, add_file, &list);
+  lsm_rc rc = LSM_OK;
+  for (int i = 0; i <= v->nindex && rc == LSM_OK; i++) {
+    file_list list = {part_of(v, i), out};
+    rc = lsm_list_files(lsm_store_db(v->cs->store), list.part.keyspace, add_file, &list);
+  }
+  return rc;
 }
 
 /*------------------------------------------------------------ the modules */
@@ -319,12 +377,12 @@ static const function functions[] = {
     {"lsm_stats", "CREATE TABLE x(name TEXT, value, tab HIDDEN)", 2, fill_stats},
     {"lsm_levels",
      "CREATE TABLE x(level INTEGER, files INTEGER, bytes INTEGER, entries INTEGER,"
-     " tombstones INTEGER, score REAL, tab HIDDEN)",
-     6, fill_levels},
+     " tombstones INTEGER, score REAL, index_name TEXT, tab HIDDEN)",
+     7, fill_levels},
     {"lsm_files",
      "CREATE TABLE x(level INTEGER, file TEXT, bytes INTEGER, entries INTEGER,"
-     " tombstones INTEGER, min_key, max_key, tab HIDDEN)",
-     7, fill_files},
+     " tombstones INTEGER, min_key, max_key, index_name TEXT, tab HIDDEN)",
+     8, fill_files},
 };
 #define NFUNCTIONS (sizeof(functions) / sizeof(functions[0]))
 

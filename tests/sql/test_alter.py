@@ -296,6 +296,40 @@ class Case(unittest.TestCase):
             self.assertIndexed(db, "ia", "b = 3 AND a = 'late'", 3)
             self.assertWhole(db)
 
+    def test_a_table_first_met_inside_a_savepoint(self):
+        """Connecting it anew must not move the mark of the savepoint."""
+        self.a.execute("CREATE VIRTUAL TABLE u USING lsm(id INTEGER PRIMARY KEY, a, b)")
+        self.b.execute("BEGIN")
+        self.b.execute("INSERT INTO t VALUES(20001, 'kept', 1)")
+        self.b.execute("SAVEPOINT s")
+        self.b.execute("INSERT INTO t VALUES(20002, 'gone', 1)")
+        self.b.execute("INSERT INTO u VALUES(1, 'gone', 1)")
+        self.b.execute("ROLLBACK TO s")
+        self.b.execute("COMMIT")
+        self.assertEqual(self.a.execute("SELECT id FROM t WHERE id > 20000").fetchall(), [(20001,)])
+        self.assertEqual(self.one(self.a, "SELECT count(*) FROM u"), 0)
+
+    def test_a_savepoint_before_it_and_writes_after(self):
+        self.a.execute("BEGIN")
+        self.a.execute("INSERT INTO t VALUES(20001, 'kept', 1)")
+        self.a.execute("SAVEPOINT s")
+        self.a.execute("INSERT INTO t VALUES(20002, 'gone', 1)")
+        self.a.execute("SELECT lsm_add_column('t', 'c DEFAULT 3')")
+        self.a.execute("INSERT INTO t VALUES(20003, 'gone', 1, 2)")
+        self.a.execute("SAVEPOINT s2")
+        self.a.execute("SELECT lsm_create_index('t', 'ic', 'c')")
+        self.a.execute("INSERT INTO t VALUES(20004, 'gone', 1, 2)")
+        self.a.execute("ROLLBACK TO s2")
+        self.assertEqual(self.one(self.a, "SELECT count(*) FROM t WHERE c = 2"), 1)
+        self.a.execute("INSERT INTO t VALUES(20005, 'gone', 1, 2)")
+        self.a.execute("ROLLBACK TO s")
+        self.a.execute("INSERT INTO t VALUES(20006, 'kept', 1)")
+        self.a.execute("RELEASE s")
+        self.a.execute("COMMIT")
+        self.assertEqual(self.b.execute("SELECT * FROM t WHERE id > 20000").fetchall(),
+                         [(20001, "kept", 1), (20006, "kept", 1)])
+        self.assertWhole(self.b)
+
     # ------------------------------------------------------------ schemas
 
     def test_temp_attached_and_memory(self):
