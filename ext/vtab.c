@@ -245,6 +245,7 @@ static void free_vtab(lsm_vtab *v) {
   lsm_schema_free(v->schema);
   for (int i = 0; i < v->argc; i++) sqlite3_free(v->argv[i]);
   sqlite3_free(v->argv);
+  sqlite3_free(v->base.zErrMsg);
   sqlite3_free(v->damage);
   sqlite3_free(v->values);
   sqlite3_free(v->hold);
