@@ -191,7 +191,7 @@ $(foreach v,plain debug asan tsan clang libfuzzer,$(eval $(call VARIANT,$(v))))
 
 #------------------------------------------------------------------- targets
 .PHONY: all deps deps-bindings deps-bench demo test unit unit-asan unit-tsan layers symbols sql sql-asan bindings \
-        clang-build crash stress stress-tsan fuzz fuzz-short bench bench-smoke load install uninstall clean format help
+        clang-build crash stress stress-tsan fuzz fuzz-short bench bench-smoke large load install uninstall clean format help
 
 all: $(EXTENSION) ## build the extension, lsmvtab.so (default)
 
@@ -299,6 +299,9 @@ bench: $(EXTENSION) $(BENCH) ## against b-trees, RocksDB, LevelDB: N=2000000 row
 bench-smoke: $(EXTENSION) $(BENCH) ## all of it with few rows: do all rivals read the same?
 	@mkdir -p build/bench/smoke
 	@N='$(N)' BENCH_DIR=build/bench/smoke build/plain/bench smoke
+
+large: $(EXTENSION) ## one value of MB=500 megabytes in and out: memory it takes
+	@LSMVTAB=./lsmvtab nice /usr/bin/python3 tests/tools/large_value.py $(or $(MB),500)
 
 load: $(EXTENSION) build/plain/load ## N=5000000 random rows in 256 MB, then find them all again
 	@build/plain/load $(or $(N),5000000)

@@ -162,7 +162,7 @@ static int check_sizes(lsm_vtab *v) {
   const size_t max = LSM_KEY_MAX - 64;
   bool good = v->new_key.size <= max;
   for (int i = 0; i < v->nindex; i++) good = good && v->index[i].entry.key.size <= max;
-  if (good) return SQLITE_OK;
+  if (good) return lsm_vtab_check_length(v);
   return lsm_vtab_error(&v->base, SQLITE_TOOBIG, "table %s: key too long", v->table);
 }
 

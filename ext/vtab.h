@@ -142,6 +142,8 @@ int lsm_vtab_rowid(sqlite3_vtab_cursor *cur, sqlite_int64 *rowid);
 /* write.c. delete_range: what v->range_delete says, with one record and, unless
 ** it is the whole table, marks in the indexes (stale.h). REQUIRES: a transaction. */
 int lsm_vtab_delete_range(lsm_vtab *v);
+/* Is the row in v->values as short as the connection's limit asks? */
+int lsm_vtab_check_length(lsm_vtab *v);
 int lsm_vtab_update(sqlite3_vtab *vtab, int argc, sqlite3_value **argv, sqlite_int64 *rowid);
 
 /* indexed.c: what write.c does, for a table with indexes. REQUIRES: the values

@@ -20,6 +20,8 @@ typedef struct write_op {
   bool fresh;    /* and nobody can have it */
 } write_op;
 
+#define LARGE_BUFFER (1u << 20)
+
 /* A mark above all of SQLite's: for changes of two parts. */
 #define OWN_SAVEPOINT 0x7fffffff
 
@@ -77,6 +79,26 @@ static int check_nulls(const write_op *w) {
     }
   }
   return SQLITE_OK;
+}
+
+/* Bytes of V in a record of an ordinary table: its type and itself. */
+static uint64_t record_size(const lsm_value *v) {
+  if (v->type == SQLITE_INTEGER || v->type == SQLITE_FLOAT) return 9;
+  if (v->type == SQLITE_NULL) return 1;
+  uint64_t type = 2 * (uint64_t)v->u.s.size + 13, head = 1;
+  while ((type >>= 7) > 0) head++;
+  return head + v->u.s.size;
+}
+
+/* A row as a whole is as long as a single value may be, as in ordinary tables. Numbers
+** may take less there: nearly. */
+int lsm_vtab_check_length(lsm_vtab *v) {
+  uint64_t size = 1;
+  for (int i = 0; i < v->schema->ncolumn; i++) {
+    size += i == v->schema->alias_column ? 1 : record_size(&v->values[i]);
+  }
+  if (size <= (uint64_t)sqlite3_limit(v->conn->db, SQLITE_LIMIT_LENGTH, -1)) return SQLITE_OK;
+  return lsm_vtab_error(&v->base, SQLITE_TOOBIG, "string or blob too big");
 }
 
 /*----------------------------------------------------------------- rowids */
@@ -215,6 +237,8 @@ static void note_rowid(const write_op *w) {
 
 static int put_row(write_op *w) {
   lsm_vtab *v = w->v;
+  int code = lsm_vtab_check_length(v);
+  if (code != SQLITE_OK) return code;
   lsm_rc rc = lsm_row_encode(w->s, v->values, &v->row);
   if (rc == LSM_OK) {
     rc = lsm_txn_put(v->cs->txn, v->keyspace, lsm_buf_slice(&v->new_key), lsm_buf_slice(&v->row));
@@ -313,6 +337,26 @@ int lsm_vtab_delete_range(lsm_vtab *v) {
   return lsm_vtab_fail(&v->base, rc);
 }
 
+/* A buffer is used again, but not for ever as large as one row made it. */
+static void trim(lsm_buf *buf) {
+  if (buf->cap > LARGE_BUFFER) lsm_buf_fini(buf);
+}
+
+static void trim_all(lsm_vtab *v) {
+  trim(&v->row);
+  trim(&v->found);
+  trim(&v->old_key);
+  trim(&v->new_key);
+  trim(&v->other_key);
+  trim(&v->removals);
+  trim(&v->old_entry.key);
+  trim(&v->old_entry.value);
+  for (int i = 0; i < v->nindex; i++) {
+    trim(&v->index[i].entry.key);
+    trim(&v->index[i].entry.value);
+  }
+}
+
 int lsm_vtab_update(sqlite3_vtab *vtab, int argc, sqlite3_value **argv, sqlite_int64 *rowid) {
   lsm_vtab *v = (lsm_vtab *)vtab;
   sqlite3 *db = v->conn->db;
@@ -332,6 +376,7 @@ int lsm_vtab_update(sqlite3_vtab *vtab, int argc, sqlite3_value **argv, sqlite_i
     code = update_row(&w, argv[0], argv[1]);
   }
   if (argc > 1) lsm_value_unhold(v->hold, v->schema->ncolumn);
+  trim_all(v);
   lsm_history_wrote(&v->conn->history, code == SQLITE_OK);
   lsm_conn_changed(v->cs);
   return code;
