@@ -433,6 +433,14 @@ static lsm_rc range_of(const lsm_schema *s, sqlite3_value *low, sqlite3_value *h
   return rc;
 }
 
+/* Do the keys between the bounds hold other rows than those SQLite would find? Texts of a
+** database of UTF-16 stand in another order there. */
+static bool is_unsorted(const lsm_vtab *v, sqlite3_value *low, sqlite3_value *high) {
+  lsm_path key = lsm_plan_path(v, 0);
+  return lsm_path_is_unsorted(&key, 0) && (sqlite3_value_type(low) == SQLITE_TEXT ||
+                                           sqlite3_value_type(high) == SQLITE_TEXT);
+}
+
 static void delete_range_func(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
   pinned p;
   (void)argc;
@@ -444,7 +452,9 @@ static void delete_range_func(sqlite3_context *ctx, int argc, sqlite3_value **ar
   bool by_row = false;
   lsm_rc rc = range_of(p.v->schema, argv[1], argv[2], &r);
   if (rc == LSM_OK && !r.empty && p.v->nindex > 0 && !all) rc = is_small(&p, &r, &by_row);
-  if (rc == LSM_OK && !r.empty) {
+  bool unsorted = is_unsorted(p.v, argv[1], argv[2]);
+  if (unsorted) by_row = true;
+  if (rc == LSM_OK && (!r.empty || unsorted)) {
     code = by_row ? delete_rows(&p, argv[1], argv[2]) : delete_keys(&p, &r);
   }
   if (rc != LSM_OK) {

@@ -85,14 +85,16 @@ lsm_path lsm_plan_path(const lsm_vtab *v, int index) {
   if (index > 0) {
     const lsm_vindex *x = &v->index[index - 1];
     const lsm_index *d = x->def;
-    lsm_path p = {x, x->keyspace, d->all, d->nall, d->npart, d->unique ? d->npart : 0, false};
+    int nunique = d->unique ? d->npart : 0;
+    lsm_path p = {x, x->keyspace, d->all, d->nall, d->npart, nunique, false, v->utf16};
     /* The row's key follows in every entry but those that are alone. */
     while (!d->unique && p.nterm < p.npart && !repeats(&p, p.nterm, true)) p.nterm++;
     return p;
   }
   bool columns = s->kind == LSM_KEY_COLUMNS;
   int n = columns ? s->nkey : 1;
-  return (lsm_path){NULL, v->keyspace, columns ? s->key : &s->rowid, n, n, n, !columns};
+  return (lsm_path){NULL, v->keyspace, columns ? s->key : &s->rowid, n, n, n, !columns,
+                    v->utf16};
 }
 
 int lsm_plan_max_parts(const lsm_vtab *v) {
@@ -287,7 +289,7 @@ static bool order_fits(choice *c, bool *reverse) {
     }
     while (pos >= c->plan.neq && pos < npart && repeats(&c->path, pos, false)) pos++;
     if (pos == npart) break; /* the path is complete: rows do not tie */
-    if (!orders_by(c, column, pos)) return false;
+    if (!orders_by(c, column, pos) || lsm_path_is_unsorted(&c->path, pos)) return false;
     if (pos < c->plan.neq && c->fix[pos] == FIX_LOOSE) loose_met = true;
     bool back = (c->info->aOrderBy[i].desc != 0) != c->path.part[pos].desc;
     if (known && back != *reverse) return false;
@@ -414,8 +416,9 @@ static double ask_rows(const choice *c, int *neq, bool *lower, bool *upper) {
   const lsm_scan_plan *p = &c->plan;
   lsm_literal none = {NULL, false};
   for (*neq = 0; *neq < p->neq && c->eq_value[*neq].value != NULL;) ++*neq;
-  *lower = *neq == p->neq && c->lower_value.value != NULL;
-  *upper = *neq == p->neq && c->upper_value.value != NULL;
+  bool sorted = *neq == p->neq && (*neq == c->path.npart || !lsm_path_is_unsorted(&c->path, *neq));
+  *lower = sorted && c->lower_value.value != NULL;
+  *upper = sorted && c->upper_value.value != NULL;
   if (!c->sizes->many || (*neq == 0 && !*lower && !*upper)) return -1;
   return lsm_sizes_of_range(c->sizes, &c->path, c->eq_value, *neq, *lower ? c->lower_value : none,
                             *upper ? c->upper_value : none);

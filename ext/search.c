@@ -151,6 +151,15 @@ static lsm_rc load_operands(lsm_search *s, const lsm_scan_plan *p, sqlite3_value
   return rc;
 }
 
+/* In a database of UTF-16 texts stand in another order than their keys: a text bounds
+** the search by what is below or above all texts. */
+static void widen(lsm_key_bound *b, bool lower) {
+  static const lsm_value first_text = {SQLITE_TEXT, {.s = {(const uint8_t *)"", 0}}};
+  static const lsm_value first_blob = {SQLITE_BLOB, {.s = {(const uint8_t *)"", 0}}};
+  b->value = lower ? &first_text : &first_blob;
+  b->strict = !lower;
+}
+
 /* The bounds of the column after the equalities. */
 static void set_bounds(lsm_search *s, const lsm_scan_plan *p) {
   int n = s->neq;
@@ -163,7 +172,9 @@ static void set_bounds(lsm_search *s, const lsm_scan_plan *p) {
     if (end == 0 ? !p->has_lower : !p->has_upper) continue;
     const lsm_operand *o = &s->operands[n++].item[0];
     if (o->loose && is_text) continue; /* as a number it may bound other texts */
-    (end == 0 ? &s->lower : &s->upper)->value = &o->value;
+    lsm_key_bound *b = end == 0 ? &s->lower : &s->upper;
+    b->value = &o->value;
+    if (lsm_path_is_unsorted(&s->path, p->neq) && o->value.type == SQLITE_TEXT) widen(b, end == 0);
     /* Texts that are taken as numbers lie below all other texts. */
     if (end == 1) s->text_too = o->loose || (o->value.type == SQLITE_TEXT && !o->literal && other);
   }

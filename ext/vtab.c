@@ -134,7 +134,20 @@ static int check_identity(lsm_vtab *v, const lsm_catalog *cat, char **err) {
 }
 
 /* From now on the table has rows, and entries. */
+static bool is_utf16(sqlite3 *db) {
+  sqlite3_stmt *stmt = NULL;
+  bool yes = false;
+  if (sqlite3_prepare_v2(db, "PRAGMA encoding", -1, &stmt, NULL) == SQLITE_OK &&
+      sqlite3_step(stmt) == SQLITE_ROW) {
+    const char *name = (const char *)sqlite3_column_text(stmt, 0);
+    yes = name != NULL && strncmp(name, "UTF-16", 6) == 0;
+  }
+  sqlite3_finalize(stmt);
+  return yes;
+}
+
 static void use_keyspaces(lsm_vtab *v, const lsm_catalog *cat) {
+  v->utf16 = is_utf16(v->conn->db);
   v->keyspace = cat->keyspace;
   v->nindex = v->schema->nindex;
   for (int i = 0; i < v->nindex; i++) {

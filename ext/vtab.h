@@ -53,6 +53,7 @@ typedef struct lsm_vtab {
   uint32_t keyspace;
   lsm_vindex *index; /* nindex of them once the store is open */
   int nindex;
+  bool utf16;         /* the database's encoding; known when the store is open */
   bool joined_late;   /* into a transaction of others: the next savepoint is not news */
   struct lsm_vtab *next; /* in conn->vtabs */
   int64_t max_rowid;    /* the largest in the table, known in epoch rowid_epoch */
@@ -109,7 +110,13 @@ typedef struct lsm_path {
   int nterm;   /* the first of them that terms may use */
   int nunique; /* equal in one row at most; 0: no such number */
   bool rowids; /* keys are rowids, not columns */
+  bool utf16;  /* what BINARY compares in this database; keys are UTF-8 */
 } lsm_path;
+/* Do texts in column POS stand in another order than SQLite's? Equality is the same. */
+static inline bool lsm_path_is_unsorted(const lsm_path *p, int pos) {
+  return p->utf16 && !p->rowids && p->part[pos].column >= 0 &&
+         p->part[pos].collation == LSM_COLL_BINARY;
+}
 lsm_path lsm_plan_path(const lsm_vtab *v, int index);
 int lsm_plan_max_parts(const lsm_vtab *v); /* of all paths */
 
