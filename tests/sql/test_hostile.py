@@ -15,6 +15,8 @@ import unittest
 
 EXTENSION = os.environ.get("LSMVTAB", "./lsmvtab")
 ADMIN = ["lsm_flush('t')", "lsm_compact('t')", "lsm_verify('t')", "lsm_delete_range('t', NULL, NULL)"]
+# Older versions do not check what triggers write to.
+TRIGGERS_CHECKED = sqlite3.sqlite_version_info >= (3, 40)
 READ_ALL = ["SELECT * FROM t", "SELECT v FROM t WHERE v > ''"]
 # All that one can do with a table t(k, v).
 USES = ["SELECT * FROM t", "SELECT count(*) FROM t", "SELECT * FROM t WHERE k = 1", "SELECT * FROM t ORDER BY k DESC",
@@ -384,7 +386,7 @@ class Schemas(Case):
         db.execute("CREATE TRIGGER tr AFTER INSERT ON o BEGIN DELETE FROM t; END")
         self.assertEqual(len(db.execute("SELECT * FROM view").fetchall()), 21)
         db.execute("PRAGMA trusted_schema = OFF")
-        for sql in ("SELECT * FROM view", "SELECT * FROM files", "INSERT INTO o VALUES(1)"):
+        for sql in ("SELECT * FROM view", "SELECT * FROM files", "INSERT INTO o VALUES(1)")[:3 if TRIGGERS_CHECKED else 2]:
             with self.assertRaisesRegex(sqlite3.Error, "unsafe use"):
                 db.execute(sql)
         self.assertEqual(db.execute("SELECT count(*) FROM t").fetchone(), (21,))
@@ -412,6 +414,7 @@ class Schemas(Case):
             shutil.rmtree(self.hostile_dir)
             os.rename(keep, self.hostile_dir)
 
+    @unittest.skipUnless(TRIGGERS_CHECKED, "this SQLite lets triggers write to any virtual table")
     def test_the_marker_is_not_for_triggers(self):
         self.make()
         db = connect(self.hostile)

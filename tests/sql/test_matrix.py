@@ -273,7 +273,7 @@ class RowValues(Case):
             # Where the selected columns have an affinity that counts SQLite itself compares a virtual
             # table's columns without it: see README, limits.
             numeric = ("INT", "NUMERIC")
-            for x, y in itertools.product("itnb", "itnb"):
+            for x, y in itertools.product("itnb", "itnb") if NEW else []:
                 if (types[0] in numeric or x in "tb") and (types[1] in numeric or y in "tb"):
                     self.check("SELECT a, b, c FROM t WHERE (a, b) IN (SELECT %s, %s FROM o)" % (x, y))
             self.check("SELECT a, b, c FROM t WHERE (a, b) IN (SELECT a, b FROM t WHERE c % 3 = 1)")
