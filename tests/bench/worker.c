@@ -108,6 +108,13 @@ static void reset_peak(void) {
   close(fd);
 }
 
+/* What one store left to the allocator is not the memory of those that follow. */
+static void trim_memory(void) {
+#ifdef __GLIBC__
+  malloc_trim(0);
+#endif
+}
+
 static void sleep_ms(long ms) {
   struct timespec ts = {ms / 1000, ms % 1000 * 1000000};
   while (nanosleep(&ts, &ts) != 0 && errno == EINTR) continue;
@@ -269,9 +276,19 @@ static store *open_fresh(worker *w, const char *name, bool indexes, char *dir, s
   return open_store(w, dir, (size_t)CACHE_MB << 20, true, indexes);
 }
 
+/* Until it is needed again. */
+static void close_main(worker *w) {
+  if (w->main == NULL) return;
+  w->rival->close(w->main);
+  w->main = NULL;
+  trim_memory();
+}
+
 /* A fill of a table of its own, which is gone afterwards. */
 static void fill_apart(worker *w, const writes *plan, bool indexes, result *out) {
   char dir[600];
+  close_main(w);
+  reset_peak();
   store *s = open_fresh(w, "apart", indexes, dir, sizeof dir);
   meter m = meter_start();
   write_rows(w, s, plan, out);
@@ -295,6 +312,11 @@ static void fill_main(worker *w, uint64_t rows, result *out) {
   writes plan = {.change = INSERT, .ops = rows};
   w->main = open_fresh(w, "main", false, w->main_dir, sizeof w->main_dir);
   write_main(w, &plan, out);
+}
+
+static void need_main(worker *w, result *ignored) {
+  if (w->ids == 0) fill_main(w, w->rows, ignored);
+  if (w->main == NULL) w->main = open_store(w, w->main_dir, (size_t)CACHE_MB << 20, false, false);
 }
 
 static void reopen_main(worker *w, size_t cache) {
@@ -379,9 +401,7 @@ static void reads_with_cache(worker *w, workload what, int round, result *out) {
   }
   read_main(w, &plan, what == W_READCACHED, out);
   reopen_main(w, (size_t)CACHE_MB << 20);
-#ifdef __GLIBC__
-  malloc_trim(0); /* what the large cache left is not the memory of those that follow */
-#endif
+  trim_memory();
 }
 
 /*-------------------------------------------------------------- two threads */
@@ -644,7 +664,7 @@ static void measure(worker *w, const request *q, result *out) {
   w->rows = q->rows;
   if (!takes_part(w->rival, (workload)q->workload)) return;
   bool on_main = workload_list[q->workload].on_main;
-  if (on_main && w->main == NULL && q->workload != W_FILLRANDOM) fill_main(w, q->rows, &ignored);
+  if (on_main && q->workload != W_FILLRANDOM) need_main(w, &ignored);
   reset_peak();
   if (q->workload == W_FILLRANDOM) {
     fill_main(w, q->rows, out);
