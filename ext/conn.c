@@ -172,6 +172,35 @@ static lsm_rc present_if_newest(lsm_conn_store *cs, uint64_t txid, lsm_snapshot 
 
 #define AGREE_MS 100 /* at least: a commit that is under way takes microseconds */
 
+static int64_t agree_ms(const lsm_conn_store *cs) {
+  int64_t ms = lsm_conn_pragma(cs->conn, "main", "busy_timeout", 0);
+  return ms < AGREE_MS ? AGREE_MS : ms;
+}
+
+/* Has the open transaction the right to write to the database? Not known with older
+** libraries: then it may have. */
+static bool may_have_write_lock(lsm_conn_store *cs, const char *schema) {
+#if SQLITE_VERSION_NUMBER >= 3034000
+  if (lsm_sqlite_has(3034000)) {
+    return sqlite3_txn_state(cs->conn->db, schema) == SQLITE_TXN_WRITE;
+  }
+#endif
+  (void)cs, (void)schema;
+  return true;
+}
+
+/* Who may write to the database, and so to its tables here, next, must find what he has
+** read unchanged then. Those who could write before gave the database back a moment before
+** the store shows what they have done: that is waited for. Longer than that can be only
+** what belongs to another database. */
+static void let_others_finish(lsm_conn_store *cs, const char *schema) {
+  lsm_db *db = lsm_store_db(cs->store);
+  if (sqlite3_get_autocommit(cs->conn->db) || !lsm_is_committing(db)) return;
+  if (!may_have_write_lock(cs, schema)) return;
+  lsm_interrupt intr = lsm_conn_interrupt(cs->conn);
+  lsm_wait_committed(db, agree_ms(cs), &intr);
+}
+
 /* The snapshot that belongs to what the connection sees of the database. While
 ** no transaction has changed both, every one does; but the connection may look
 ** at the database since before the store was opened. */
@@ -180,6 +209,7 @@ static lsm_rc acquire(lsm_conn_store *cs, const char *schema, lsm_snapshot **sna
   uint64_t txid = 0;
   lsm_rc rc;
   if (lsm_store_is_memory(cs->store)) return lsm_snapshot_acquire(db, snap);
+  let_others_finish(cs, schema);
   if (cs->agreed && !lsm_has_hosts(db)) {
     rc = lsm_snapshot_acquire(db, snap);
     if (rc != LSM_OK || !lsm_has_hosts(db)) return rc;
@@ -193,11 +223,14 @@ static lsm_rc acquire(lsm_conn_store *cs, const char *schema, lsm_snapshot **sna
   lsm_interrupt intr = lsm_conn_interrupt(cs->conn);
   rc = lsm_snapshot_acquire_at(db, cs->token.host, txid, 0, &intr, snap);
   if (rc == LSM_BUSY) {
-    int64_t ms = lsm_conn_pragma(cs->conn, "main", "busy_timeout", 0);
-    rc = lsm_snapshot_acquire_at(db, cs->token.host, txid, ms < AGREE_MS ? AGREE_MS : ms, &intr,
-                                 snap);
+    rc = lsm_snapshot_acquire_at(db, cs->token.host, txid, agree_ms(cs), &intr, snap);
   }
   if (rc == LSM_STALE) rc = present_if_newest(cs, txid, snap);
+  /* A statement that reads nothing of the database need not agree with it; but what is
+  ** in two stores must be of one state. */
+  if (rc == LSM_STALE && cs->conn->stores->next == NULL && lsm_proof_reads_alone(cs->conn)) {
+    rc = lsm_snapshot_acquire(db, snap);
+  }
   if (rc == LSM_OK) cs->agreed = true;
   return rc;
 }

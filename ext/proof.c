@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "vtab.h"
+
 static sqlite3_int64 total_changes(sqlite3 *db) {
 #if SQLITE_VERSION_NUMBER >= 3037000
   if (lsm_sqlite_has(3037000)) return sqlite3_total_changes64(db);
@@ -75,6 +77,75 @@ static bool program_is_direct(sqlite3 *db, const char *sql, const sqlite3_vtab *
   sqlite3_free(text);
   sqlite3_free(ours);
   return direct && rc == SQLITE_DONE && begins == 1;
+}
+
+/* Beside those, what reads nothing but cursors of its own. */
+static bool op_reads_nothing(const char *op) {
+  static const char *const ops[] = {"BeginSubrtn", "Delete",      "ElseEq",    "ElseNotEq",
+                                    "IfSmaller",   "OffsetLimit", "ResultRow", "ZeroOrNull"};
+  if (strcmp(op, "OpenRead") == 0) return false;
+  for (size_t i = 0; i < sizeof(ops) / sizeof(ops[0]); i++) {
+    if (strcmp(op, ops[i]) == 0) return true;
+  }
+  return op_is_harmless(op);
+}
+
+/* NAME(arguments) of EXPLAIN: one of SQLite's own, which run no SQL? */
+static bool function_is_builtin(sqlite3 *db, const char *p4) {
+  sqlite3_stmt *stmt = NULL;
+  const char *end = p4 != NULL ? strchr(p4, '(') : NULL;
+  bool builtin = false;
+  if (end != NULL &&
+      sqlite3_prepare_v2(db, "SELECT min(builtin) FROM pragma_function_list WHERE name = ?1"
+                             " COLLATE NOCASE", -1, &stmt, NULL) == SQLITE_OK &&
+      sqlite3_bind_text(stmt, 1, p4, (int)(end - p4), SQLITE_STATIC) == SQLITE_OK &&
+      sqlite3_step(stmt) == SQLITE_ROW) {
+    builtin = sqlite3_column_int(stmt, 0) == 1;
+  }
+  sqlite3_finalize(stmt);
+  return builtin;
+}
+
+static bool is_ours(const lsm_conn *conn, const char *p4) {
+  char name[40];
+  for (const lsm_vtab *v = conn->vtabs; v != NULL && p4 != NULL; v = v->next) {
+    sqlite3_snprintf(sizeof(name), name, "vtab:%p", (const void *)&v->base);
+    if (strcmp(name, p4) == 0) return true;
+  }
+  return false;
+}
+
+/* The one statement that is running, or NULL. */
+static sqlite3_stmt *running_alone(sqlite3 *db) {
+  sqlite3_stmt *found = NULL;
+  for (sqlite3_stmt *s = sqlite3_next_stmt(db, NULL); s != NULL; s = sqlite3_next_stmt(db, s)) {
+    if (!sqlite3_stmt_busy(s)) continue;
+    if (found != NULL) return NULL;
+    found = s;
+  }
+  return found;
+}
+
+bool lsm_proof_reads_alone(const lsm_conn *conn) {
+  sqlite3 *db = conn->db;
+  sqlite3_stmt *running = running_alone(db), *stmt = NULL;
+  if (!sqlite3_get_autocommit(db) || running == NULL || !sqlite3_stmt_readonly(running)) return false;
+  char *text = sqlite3_mprintf("EXPLAIN %s", sqlite3_sql(running));
+  bool alone = text != NULL && sqlite3_prepare_v2(db, text, -1, &stmt, NULL) == SQLITE_OK &&
+               sqlite3_stmt_isexplain(stmt) == 1;
+  int rc = SQLITE_DONE;
+  while (alone && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+    const char *op = (const char *)sqlite3_column_text(stmt, 1);
+    const char *p4 = (const char *)sqlite3_column_text(stmt, 5);
+    bool calls = op != NULL && (strcmp(op, "Function") == 0 || strcmp(op, "PureFunc") == 0 ||
+                                strncmp(op, "Agg", 3) == 0);
+    alone = op != NULL && (strcmp(op, "VOpen") == 0 ? is_ours(conn, p4)
+                           : calls                  ? function_is_builtin(db, p4)
+                                                    : op_reads_nothing(op));
+  }
+  sqlite3_finalize(stmt);
+  sqlite3_free(text);
+  return alone && rc == SQLITE_DONE;
 }
 
 /* The verdict on a statement, from the cache when it is still of the same

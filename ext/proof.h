@@ -23,6 +23,8 @@
 
 #include "compat.h"
 
+struct lsm_conn;
+
 #define LSM_PROOF_CACHE 8
 
 typedef struct lsm_proof {
@@ -73,6 +75,9 @@ void lsm_proof_begin(lsm_proof *p, sqlite3 *db, const sqlite3_vtab *vtab);
 /* The transaction is, or has become, more than one table's statement. */
 void lsm_proof_spoil(lsm_proof *p);
 void lsm_proof_begin_unseen(lsm_proof *p, sqlite3 *db); /* no xBegin came */
+/* Is one statement running, in autocommit, that reads nothing but tables of ours? Each
+** doubt is a no. */
+bool lsm_proof_reads_alone(const struct lsm_conn *conn);
 bool lsm_proof_journal_is_wal(sqlite3 *db, const char *schema);
 /* At xSync. schema: the tables' own. May fill in h->next. */
 bool lsm_proof_holds(const lsm_proof *p, lsm_history *h, sqlite3 *db, const char *schema);

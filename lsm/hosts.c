@@ -204,6 +204,26 @@ static lsm_rc wait_for(lsm_db *db, uint64_t txid, int64_t busy_ms, const lsm_int
   return LSM_OK;
 }
 
+bool lsm_is_committing(lsm_db *db) {
+  if (db->share != NULL) return lsm_share_dirty(db->share);
+  lsm_mutex_lock(&db->mu);
+  bool held = db->log_held;
+  lsm_mutex_unlock(&db->mu);
+  return held;
+}
+
+void lsm_wait_committed(lsm_db *db, int64_t wait_ms, const lsm_interrupt *intr) {
+  uint64_t start = db->env->now_us(db->env);
+  while (lsm_is_committing(db)) {
+    lsm_settle_dead(db);
+    if (!lsm_is_committing(db) || lsm_interrupted(intr)) return;
+    if (db->env->now_us(db->env) - start >= (uint64_t)wait_ms * 1000) return;
+    lsm_mutex_lock(&db->mu);
+    lsm_cond_wait_us(&db->cv, &db->mu, WAIT_US);
+    lsm_mutex_unlock(&db->mu);
+  }
+}
+
 lsm_rc lsm_snapshot_acquire_at(lsm_db *db, const uint8_t *host, uint64_t txid, int64_t busy_ms,
                                const lsm_interrupt *intr, lsm_snapshot **snap) {
   lsm_snapshot *now = NULL, *before = NULL;

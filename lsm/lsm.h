@@ -178,6 +178,11 @@ bool lsm_has_hosts(const lsm_db *db);
 ** taken: so the reader found out. */
 lsm_rc lsm_host_confirm(lsm_db *db, const uint8_t *host, const lsm_snapshot *snap);
 
+/* Is a transaction prepared, of whatever process, and not yet shown, or the log at work
+** otherwise? wait: returns when that has ended, at the latest after WAIT_MS. */
+bool lsm_is_committing(lsm_db *db);
+void lsm_wait_committed(lsm_db *db, int64_t wait_ms, const lsm_interrupt *intr);
+
 /* The number of the last transaction it shows; and of the last that this process
 ** knows to be committed. */
 uint64_t lsm_snapshot_txid(const lsm_snapshot *snap);
