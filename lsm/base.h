@@ -101,6 +101,18 @@ static inline uint32_t lsm_get_u32(const uint8_t *p) {
 static inline uint64_t lsm_get_u64(const uint8_t *p) {
   return (uint64_t)lsm_get_u32(p) | (uint64_t)lsm_get_u32(p + 4) << 32;
 }
+/* Big-endian, whose order as numbers is that of memcmp. */
+static inline uint64_t lsm_get_be64(const uint8_t *p) {
+  return (uint64_t)p[0] << 56 | (uint64_t)p[1] << 48 | (uint64_t)p[2] << 40 | (uint64_t)p[3] << 32 |
+         (uint64_t)p[4] << 24 | (uint64_t)p[5] << 16 | (uint64_t)p[6] << 8 | p[7];
+}
+/* The first eight of n bytes like that; zeros stand in for those that are missing. */
+static inline uint64_t lsm_head_of(const uint8_t *p, size_t n) {
+  uint64_t h = 0;
+  if (LSM_LIKELY(n >= 8)) return lsm_get_be64(p);
+  for (size_t i = 0; i < n; i++) h |= (uint64_t)p[i] << (56 - 8 * i);
+  return h;
+}
 static inline void lsm_set_u32(uint8_t *p, uint32_t v) {
   p[0] = (uint8_t)v;
   p[1] = (uint8_t)(v >> 8);
@@ -125,6 +137,10 @@ static inline const uint8_t *lsm_varint_get(const uint8_t *p, const uint8_t *end
   if (LSM_LIKELY(p < end && *p < 0x80)) {
     *v = *p;
     return p + 1;
+  }
+  if (LSM_LIKELY(end - p >= 2 && p[1] < 0x80)) {
+    *v = (uint64_t)(*p & 0x7F) | (uint64_t)p[1] << 7;
+    return p + 2;
   }
   return lsm_varint_get_slow(p, end, v);
 }

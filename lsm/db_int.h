@@ -192,6 +192,9 @@ struct lsm_db {
   _Atomic uint64_t readers; /* see lsm_reading_begin(); 0 <-> 1 under garbage_mu */
   _Atomic uint64_t garbage_count;
 
+#define LSM_IDLE_CURSORS 8
+  _Atomic(lsm_cursor *) idle[LSM_IDLE_CURSORS]; /* cursor.c's: closed ones */
+
   lsm_thread *flusher, *compactor;
 };
 
@@ -499,6 +502,10 @@ void lsm_runs_keep(lsm_db *db, lsm_version *runs);
 /* Files that a log names. */
 lsm_rc lsm_runs_decode(lsm_db *db, lsm_slice payload, const char *path, uint64_t off,
                        lsm_version **runs);
+
+/*-------------------------------------------------------- cursor.c */
+
+void lsm_cursors_free_idle(lsm_db *db);
 
 /*------------------------------------------------------- compact.c */
 

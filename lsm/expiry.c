@@ -61,6 +61,7 @@ void lsm_expiry_tally_fini(lsm_expiry_tally *t) {
 typedef struct live {
   lsm_iter base;
   lsm_iter *inner;
+  bool owns; /* inner */
   uint64_t now;
   uint64_t until;
   const char *name;
@@ -123,28 +124,41 @@ static lsm_rc live_prev(lsm_iter *it) {
 
 static void live_free(lsm_iter *it) {
   live *l = (live *)it;
-  lsm_iter_free(l->inner);
+  if (l->owns) lsm_iter_free(l->inner);
   lsm_free(l);
 }
 
 static const lsm_iter_ops live_ops = {live_first, live_last, live_seek_ge, live_seek_le,
                                       live_next,  live_prev, live_free};
 
+lsm_rc lsm_live_reuse(lsm_iter **it, lsm_iter *inner, uint32_t keyspace, uint64_t now,
+                      const char *name) {
+  live *l = (live *)*it;
+  if (l == NULL) {
+    l = lsm_calloc(sizeof *l);
+    if (l == NULL) return lsm_nomem();
+    l->base.ops = &live_ops;
+    *it = &l->base;
+  }
+  l->base.valid = false;
+  l->inner = inner;
+  l->now = now;
+  l->until = 0;
+  l->name = name;
+  l->nprefix = lsm_prefix_put(l->prefix, keyspace);
+  return LSM_OK;
+}
+
 lsm_rc lsm_live_new(lsm_iter *inner, uint32_t keyspace, uint64_t now, const char *name,
                     lsm_iter **it) {
   *it = NULL;
-  live *l = lsm_calloc(sizeof *l);
-  if (l == NULL) {
+  lsm_rc rc = lsm_live_reuse(it, inner, keyspace, now, name);
+  if (rc == LSM_OK) {
+    ((live *)*it)->owns = true;
+  } else {
     lsm_iter_free(inner);
-    return lsm_nomem();
   }
-  l->base.ops = &live_ops;
-  l->inner = inner;
-  l->now = now;
-  l->name = name;
-  l->nprefix = lsm_prefix_put(l->prefix, keyspace);
-  *it = &l->base;
-  return LSM_OK;
+  return rc;
 }
 
 uint64_t lsm_live_until(const lsm_iter *it) {

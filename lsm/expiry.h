@@ -65,7 +65,11 @@ void lsm_expiry_tally_fini(lsm_expiry_tally *t);
 ** outlive it. */
 lsm_rc lsm_live_new(lsm_iter *inner, uint32_t keyspace, uint64_t now, const char *name,
                     lsm_iter **it);
-/* The time of the entry it stands on. REQUIRES: made by lsm_live_new(); valid, PUT. */
+/* The same to be used again: *it, NULL the first time, is over inner, borrowed, from now
+** on. Unpositioned. Only the first time can fail. */
+lsm_rc lsm_live_reuse(lsm_iter **it, lsm_iter *inner, uint32_t keyspace, uint64_t now,
+                      const char *name);
+/* The time of the entry it stands on. REQUIRES: one of these; valid, PUT. */
 uint64_t lsm_live_until(const lsm_iter *it);
 
 #endif

@@ -109,6 +109,10 @@ lsm_rc lsm_memview_get(const lsm_memview *v, lsm_slice key, lsm_kind *kind, lsm_
 /* An iterator over the points of a view. Takes its own reference. */
 lsm_rc lsm_memview_iter(const lsm_memview *v, lsm_iter **it);
 
+/* The same to be used again: *it, NULL the first time, is over v from now on, which is
+** borrowed. Unpositioned. Only the first time can fail. */
+lsm_rc lsm_memview_iter_reuse(lsm_iter **it, const lsm_memview *v);
+
 /* The ranges of a view, as a lsm_source wants them. v must stay in place. */
 lsm_ranges lsm_memview_ranges(const lsm_memview *v);
 

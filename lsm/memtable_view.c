@@ -42,7 +42,7 @@ lsm_rc lsm_memview_get(const lsm_memview *v, lsm_slice key, lsm_kind *kind, lsm_
 
 typedef struct view_iter {
   lsm_iter base;
-  lsm_memview view;
+  lsm_memview view; /* owned; an empty one when what is shown is borrowed */
   lsm_avl_iter it;
 } view_iter;
 
@@ -100,15 +100,24 @@ static void iter_free(lsm_iter *base) {
 static const lsm_iter_ops view_iter_ops = {iter_first, iter_last, iter_seek_ge, iter_seek_le,
                                            iter_next,  iter_prev, iter_free};
 
+lsm_rc lsm_memview_iter_reuse(lsm_iter **out, const lsm_memview *v) {
+  view_iter *it = (view_iter *)*out;
+  if (it == NULL) {
+    it = lsm_calloc(sizeof *it);
+    if (it == NULL) return lsm_nomem();
+    it->base.ops = &view_iter_ops;
+    *out = &it->base;
+  }
+  it->base.valid = false;
+  lsm_avl_iter_init(&it->it, v->mt == NULL ? NULL : table_of(v), v->points);
+  return LSM_OK;
+}
+
 lsm_rc lsm_memview_iter(const lsm_memview *v, lsm_iter **out) {
   *out = NULL;
-  view_iter *it = lsm_calloc(sizeof *it);
-  if (it == NULL) return lsm_nomem();
-  it->base.ops = &view_iter_ops;
-  it->view = lsm_memview_ref(v);
-  lsm_avl_iter_init(&it->it, v->mt == NULL ? NULL : table_of(v), v->points);
-  *out = &it->base;
-  return LSM_OK;
+  lsm_rc rc = lsm_memview_iter_reuse(out, v);
+  if (rc == LSM_OK) ((view_iter *)*out)->view = lsm_memview_ref(v);
+  return rc;
 }
 
 /*----------------------------------------------------------------- ranges */

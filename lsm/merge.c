@@ -46,6 +46,8 @@ typedef struct merge {
   size_t nheap;
   size_t nsources;
   size_t nshades;
+  size_t cap;  /* of heap, sources and shades */
+  bool owns;   /* the sources' iterators */
   node *heap;
   source *sources;
   shade *shades; /* newest first */
@@ -53,24 +55,19 @@ typedef struct merge {
 
 /*----------------------------------------------------------------- order */
 
-static inline uint64_t load_be64(const uint8_t *p) {
-  return (uint64_t)p[0] << 56 | (uint64_t)p[1] << 48 | (uint64_t)p[2] << 40 | (uint64_t)p[3] << 32 |
-         (uint64_t)p[4] << 24 | (uint64_t)p[5] << 16 | (uint64_t)p[6] << 8 | p[7];
-}
-
 static inline void load_head(const merge *m, node *nd) {
   const uint8_t *p = nd->it->key.data;
   size_t size = nd->it->key.size;
   uint64_t a = 0, b = 0;
   if (LSM_LIKELY(size >= 8)) {
-    a = load_be64(p);
+    a = lsm_get_be64(p);
     if (size >= 16) {
-      b = load_be64(p + 8);
+      b = lsm_get_be64(p + 8);
     } else if (size > 8) {
-      b = load_be64(p + size - 8) << (8 * (16 - size));
+      b = lsm_get_be64(p + size - 8) << (8 * (16 - size));
     }
   } else {
-    for (size_t i = 0; i < size; i++) a |= (uint64_t)p[i] << (56 - 8 * i);
+    a = lsm_head_of(p, size);
   }
   nd->head[0] = m->down ? ~a : a;
   nd->head[1] = m->down ? ~b : b;
@@ -355,7 +352,8 @@ static lsm_rc merge_seek_le(lsm_iter *base, lsm_slice key) {
 
 static void merge_free(lsm_iter *base) {
   merge *m = (merge *)base;
-  for (size_t i = 0; i < m->nsources; i++) lsm_iter_free(m->sources[i].it);
+  if (m == NULL) return;
+  for (size_t i = 0; i < m->nsources && m->owns; i++) lsm_iter_free(m->sources[i].it);
   lsm_free(m->heap);
   lsm_free(m->sources);
   lsm_free(m->shades);
@@ -373,8 +371,24 @@ static void add_source(merge *m, const lsm_source *s) {
   m->sources[i].nshades = m->nshades;
   if (s->ranges.find == NULL) return;
   shade *sh = &m->shades[m->nshades++];
+  memset(sh, 0, sizeof *sh);
   sh->ranges = s->ranges;
   sh->set = lsm_rangeset_of(s->ranges);
+}
+
+/* A merge over nothing, with room for COUNT sources. */
+static lsm_rc new_merge(size_t count, merge **out) {
+  merge *m = *out = lsm_calloc(sizeof *m);
+  if (m == NULL) return lsm_nomem();
+  m->base.ops = &merge_ops;
+  m->cap = count + 1;
+  m->heap = lsm_calloc(m->cap * sizeof *m->heap);
+  m->sources = lsm_calloc(m->cap * sizeof *m->sources);
+  m->shades = lsm_calloc(m->cap * sizeof *m->shades);
+  if (m->heap != NULL && m->sources != NULL && m->shades != NULL) return LSM_OK;
+  merge_free(&m->base);
+  *out = NULL;
+  return lsm_nomem();
 }
 
 lsm_rc lsm_merge_new(const lsm_source *sources, int n, lsm_iter **out) {
@@ -384,19 +398,32 @@ lsm_rc lsm_merge_new(const lsm_source *sources, int n, lsm_iter **out) {
     return LSM_OK;
   }
   size_t count = n > 0 ? (size_t)n : 0;
-  merge *m = lsm_calloc(sizeof *m);
-  if (m != NULL) {
-    m->base.ops = &merge_ops;
-    m->heap = lsm_calloc((count + 1) * sizeof *m->heap);
-    m->sources = lsm_calloc((count + 1) * sizeof *m->sources);
-    m->shades = lsm_calloc((count + 1) * sizeof *m->shades);
-  }
-  if (m == NULL || m->heap == NULL || m->sources == NULL || m->shades == NULL) {
-    if (m != NULL) merge_free(&m->base);
+  merge *m;
+  lsm_rc rc = new_merge(count, &m);
+  if (rc != LSM_OK) {
     for (size_t i = 0; i < count; i++) lsm_iter_free(sources[i].iter);
-    return lsm_nomem();
+    return rc;
   }
+  m->owns = true;
   for (size_t i = 0; i < count; i++) add_source(m, &sources[i]);
   *out = &m->base;
+  return LSM_OK;
+}
+
+lsm_rc lsm_merge_reuse(lsm_iter **it, const lsm_source *sources, int n) {
+  merge *m = (merge *)*it;
+  size_t count = n > 0 ? (size_t)n : 0;
+  if (m == NULL || m->cap < count) {
+    merge_free(*it);
+    *it = NULL;
+    lsm_rc rc = new_merge(count + count / 2, &m);
+    if (rc != LSM_OK) return rc;
+    *it = &m->base;
+  }
+  assert(!m->owns);
+  m->base.valid = false;
+  m->down = false;
+  m->nheap = m->nsources = m->nshades = 0;
+  for (size_t i = 0; i < count; i++) add_source(m, &sources[i]);
   return LSM_OK;
 }

@@ -18,8 +18,16 @@
 ** before it costs no heap. */
 lsm_rc lsm_merge_new(const lsm_source *sources, int n, lsm_iter **it);
 
+/* The same to be used again: *it, NULL the first time, is over other sources from now
+** on, their iterators borrowed. Unpositioned. LSM_NOMEM: it is over none. */
+lsm_rc lsm_merge_reuse(lsm_iter **it, const lsm_source *sources, int n);
+
 /* Takes inner. Yields PUTs only, with lower <= key < upper (internal keys,
 ** copied; NULL data: open). first and last go to the bounds. */
 lsm_rc lsm_view_new(lsm_iter *inner, lsm_slice lower, lsm_slice upper, lsm_iter **it);
+
+/* The same to be used again: *it, NULL the first time, is over inner from now on. All
+** borrowed. Unpositioned. Only the first time can fail. */
+lsm_rc lsm_view_reuse(lsm_iter **it, lsm_iter *inner, lsm_slice lower, lsm_slice upper);
 
 #endif

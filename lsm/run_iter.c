@@ -6,75 +6,69 @@
 ** Holds: files are sorted and disjoint, so the one that may contain a key is
 **        found by their bounds; files without points are never opened by the
 **        iterator. */
+#include "sst_iter.h"
 #include "table_cache.h"
 
 /*---------------------------------------------------------------- iterator */
 
 typedef struct run_iter {
-  lsm_iter it; /* first: an lsm_iter * is a run_iter * */
+  lsm_sst_walk walk; /* first: what the walk stands on is what the whole stands on */
   lsm_table_cache *tc;
+  lsm_table_pins *pins; /* NULL: each table is pinned and unpinned */
   lsm_filemeta *const *files;
   size_t count;
   bool fill_cache;
-  size_t at;     /* the file cur is of */
-  lsm_sst *sst;  /* its table, pinned; NULL with cur */
-  lsm_iter *cur; /* NULL: none is open */
+  bool own;     /* the pin on the table that is open */
+  size_t at;    /* the file the walk is over */
+  lsm_sst *sst; /* its table; NULL: none is open */
 } run_iter;
 
 static void close_file(run_iter *r) {
-  lsm_iter_free(r->cur);
-  r->cur = NULL;
-  lsm_table_cache_unpin(r->tc, r->sst);
+  lsm_sst_walk_detach(&r->walk);
+  if (r->own) lsm_table_cache_unpin(r->tc, r->sst);
+  r->own = false;
   r->sst = NULL;
 }
 
 static lsm_rc open_file(run_iter *r, size_t at) {
-  if (r->cur != NULL && r->at == at) return LSM_OK;
+  if (r->sst != NULL && r->at == at) return LSM_OK;
   close_file(r);
   r->at = at;
-  lsm_rc rc = lsm_table_cache_get(r->tc, r->files[at], &r->sst);
-  if (rc == LSM_OK) rc = lsm_sst_iter(r->sst, r->fill_cache, &r->cur);
+  lsm_rc rc = lsm_table_pins_get(r->pins, r->tc, r->files[at], &r->sst, &r->own);
   if (rc != LSM_OK) {
-    r->cur = NULL;
-    close_file(r);
+    r->sst = NULL;
+    r->own = false;
+    return rc;
   }
-  return rc;
-}
-
-/* Shows what cur stands on, rc permitting. */
-static lsm_rc show(run_iter *r, lsm_rc rc) {
-  r->it.valid = rc == LSM_OK && r->cur != NULL && r->cur->valid;
-  if (r->it.valid) {
-    r->it.kind = r->cur->kind;
-    r->it.key = r->cur->key;
-    r->it.value = r->cur->value;
-  }
-  return rc;
+  lsm_sst_walk_attach(&r->walk, r->sst, r->fill_cache);
+  return LSM_OK;
 }
 
 /* The first entry of files[at], or of a later file. */
 static lsm_rc first_from(run_iter *r, size_t at) {
   lsm_rc rc = LSM_OK;
-  r->it.valid = false;
-  for (; at < r->count && rc == LSM_OK && !r->it.valid; at++) {
+  bool found = false;
+  for (; at < r->count && rc == LSM_OK && !found; at++) {
     if (r->files[at]->entries == 0) continue;
     rc = open_file(r, at);
-    if (rc == LSM_OK) rc = r->cur->ops->first(r->cur);
-    (void)show(r, rc);
+    if (rc == LSM_OK) rc = lsm_sst_walk_first(&r->walk);
+    found = rc == LSM_OK && r->walk.b.base.valid;
   }
+  r->walk.b.base.valid = found;
   return rc;
 }
 
 /* The last entry of files[end - 1], or of an earlier file. */
 static lsm_rc last_before(run_iter *r, size_t end) {
   lsm_rc rc = LSM_OK;
-  r->it.valid = false;
-  for (; end > 0 && rc == LSM_OK && !r->it.valid; end--) {
+  bool found = false;
+  for (; end > 0 && rc == LSM_OK && !found; end--) {
     if (r->files[end - 1]->entries == 0) continue;
     rc = open_file(r, end - 1);
-    if (rc == LSM_OK) rc = r->cur->ops->last(r->cur);
-    (void)show(r, rc);
+    if (rc == LSM_OK) rc = lsm_sst_walk_last(&r->walk);
+    found = rc == LSM_OK && r->walk.b.base.valid;
   }
+  r->walk.b.base.valid = found;
   return rc;
 }
 
@@ -89,63 +83,78 @@ static lsm_rc run_last(lsm_iter *it) {
 
 static lsm_rc run_seek_ge(lsm_iter *it, lsm_slice key) {
   run_iter *r = (run_iter *)it;
-  r->it.valid = false;
+  it->valid = false;
   size_t at = lsm_files_find(r->files, r->count, key);
   if (at == r->count) return LSM_OK;
   if (r->files[at]->entries == 0) return first_from(r, at + 1);
   lsm_rc rc = open_file(r, at);
-  if (rc == LSM_OK) rc = r->cur->ops->seek_ge(r->cur, key);
-  (void)show(r, rc);
+  if (rc == LSM_OK) rc = lsm_sst_walk_seek_ge(&r->walk, key);
   return rc != LSM_OK || it->valid ? rc : first_from(r, at + 1);
 }
 
 static lsm_rc run_seek_le(lsm_iter *it, lsm_slice key) {
   run_iter *r = (run_iter *)it;
-  r->it.valid = false;
+  it->valid = false;
   size_t at = lsm_files_find(r->files, r->count, key);
   if (at == r->count || r->files[at]->entries == 0 ||
       lsm_slice_cmp(r->files[at]->smallest, key) > 0) {
     return last_before(r, at);
   }
   lsm_rc rc = open_file(r, at);
-  if (rc == LSM_OK) rc = r->cur->ops->seek_le(r->cur, key);
-  (void)show(r, rc);
+  if (rc == LSM_OK) rc = lsm_sst_walk_seek_le(&r->walk, key);
   return rc != LSM_OK || it->valid ? rc : last_before(r, at);
 }
 
 static lsm_rc run_next(lsm_iter *it) {
   run_iter *r = (run_iter *)it;
-  lsm_rc rc = show(r, r->cur->ops->next(r->cur));
-  return rc != LSM_OK || it->valid ? rc : first_from(r, r->at + 1);
+  lsm_rc rc = lsm_sst_walk_next(&r->walk);
+  return rc != LSM_OK || LSM_LIKELY(it->valid) ? rc : first_from(r, r->at + 1);
 }
 
 static lsm_rc run_prev(lsm_iter *it) {
   run_iter *r = (run_iter *)it;
-  lsm_rc rc = show(r, r->cur->ops->prev(r->cur));
-  return rc != LSM_OK || it->valid ? rc : last_before(r, r->at);
+  lsm_rc rc = lsm_sst_walk_prev(&r->walk);
+  return rc != LSM_OK || LSM_LIKELY(it->valid) ? rc : last_before(r, r->at);
 }
 
 static void run_free(lsm_iter *it) {
   run_iter *r = (run_iter *)it;
   close_file(r);
+  lsm_sst_walk_fini(&r->walk);
   lsm_free(r);
 }
 
 static const lsm_iter_ops run_ops = {run_first, run_last, run_seek_ge, run_seek_le,
                                      run_next,  run_prev, run_free};
 
-lsm_rc lsm_run_iter(lsm_table_cache *tc, lsm_filemeta *const *files, size_t count, bool fill_cache,
-                    lsm_iter **it) {
-  *it = NULL;
-  run_iter *r = lsm_calloc(sizeof *r);
-  if (r == NULL) return lsm_nomem();
-  r->it.ops = &run_ops;
+lsm_rc lsm_run_iter_reuse(lsm_iter **it, lsm_table_cache *tc, lsm_table_pins *pins,
+                          lsm_filemeta *const *files, size_t count, bool fill_cache) {
+  run_iter *r = (run_iter *)*it;
+  if (r == NULL) {
+    r = lsm_calloc(sizeof *r);
+    if (r == NULL) return lsm_nomem();
+    r->walk.b.base.ops = &run_ops;
+    *it = &r->walk.b.base;
+  }
+  close_file(r);
+  r->walk.b.base.valid = false;
   r->tc = tc;
+  r->pins = pins;
   r->files = files;
   r->count = count;
   r->fill_cache = fill_cache;
-  *it = &r->it;
   return LSM_OK;
+}
+
+void lsm_run_iter_close(lsm_iter *it) {
+  close_file((run_iter *)it);
+  it->valid = false;
+}
+
+lsm_rc lsm_run_iter(lsm_table_cache *tc, lsm_filemeta *const *files, size_t count, bool fill_cache,
+                    lsm_iter **it) {
+  *it = NULL;
+  return lsm_run_iter_reuse(it, tc, NULL, files, count, fill_cache);
 }
 
 /*-------------------------------------------------------- range tombstones */

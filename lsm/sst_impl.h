@@ -6,6 +6,7 @@
 #include "block.h"
 #include "sst.h"
 #include "sst_format.h"
+#include "sst_iter.h"
 
 /* A block in the index: its separator without what all have in common, and
 ** the first eight bytes of that as a number, so that most comparisons of a
@@ -42,12 +43,6 @@ struct lsm_sst {
   lsm_read_stats *stats; /* may be NULL */
   int64_t reserved;      /* charged to the cache */
 };
-
-/* A piece of the file that was read ahead. Zero-initialise. */
-typedef struct lsm_sst_window {
-  lsm_buf bytes;
-  uint64_t off; /* of bytes */
-} lsm_sst_window;
 
 /* Reads and checks footer and parts; path, file, number, store_id, cache and
 ** props.size are set. What it made is freed by unload, whatever it returned. */

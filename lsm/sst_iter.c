@@ -8,34 +8,19 @@
 ** Locks:  none; an iterator belongs to one thread. */
 #include "compress.h"
 #include "sst_impl.h"
+#include "sst_iter.h"
 
 enum {
   AHEAD = 256 << 10, /* bytes a read */
   RUN_MIN = 3        /* blocks in sequence before scans through the cache read ahead */
 };
 
-typedef struct sst_iter {
-  lsm_block_iter b; /* first: begins with the lsm_iter */
-  lsm_sst *sst;
-  bool fill_cache;
-  bool loaded;
-  size_t at;
-  lsm_block *pin; /* with fill_cache, unless the cache was to be spared */
-  lsm_buf raw;    /* without a pin: block `at`, when it was compressed */
-  lsm_sst_window window;
-  size_t last; /* with fill_cache: the block before */
-  size_t run;  /* how many in sequence led there, */
-  bool back;   /* downward */
-} sst_iter;
-
-static sst_iter *self(lsm_iter *it) {
-  return (sst_iter *)it;
-}
+enum { KEEP_BYTES = 4096 }; /* of each buffer, from one table to the next */
 
 /*-------------------------------------------------------------- the blocks */
 
 /* Past the cache; AHEAD bytes at a time. */
-static lsm_rc load_private(sst_iter *it, size_t i, size_t ahead, bool back, lsm_slice *block) {
+static lsm_rc load_private(lsm_sst_walk *it, size_t i, size_t ahead, bool back, lsm_slice *block) {
   lsm_sst *s = it->sst;
   uint64_t off = s->refs[i].off;
   size_t size = (size_t)lsm_sst_body_size(s, i), raw_size;
@@ -56,7 +41,7 @@ static lsm_rc load_private(sst_iter *it, size_t i, size_t ahead, bool back, lsm_
 }
 
 /* How many blocks in sequence, up or down, lead to i, which comes next. */
-static void count_run(sst_iter *it, size_t i) {
+static void count_run(lsm_sst_walk *it, size_t i) {
   bool back = i + 1 == it->last;
   if (i == it->last + 1 || back) {
     it->run = back == it->back ? it->run + 1 : 1;
@@ -69,7 +54,7 @@ static void count_run(sst_iter *it, size_t i) {
 
 /* Through the cache. A scan that goes on reads ahead what is not in it, more and
 ** more, and mostly without putting it there when it is full. */
-static lsm_rc load_cached(sst_iter *it, size_t i, lsm_slice *block) {
+static lsm_rc load_cached(lsm_sst_walk *it, size_t i, lsm_slice *block) {
   lsm_sst *s = it->sst;
   lsm_rc rc = LSM_OK;
   count_run(it, i);
@@ -88,7 +73,7 @@ static lsm_rc load_cached(sst_iter *it, size_t i, lsm_slice *block) {
 }
 
 /* Makes i the current block, unpositioned. */
-static lsm_rc load(sst_iter *it, size_t i) {
+static lsm_rc load(lsm_sst_walk *it, size_t i) {
   it->b.base.valid = false;
   if (it->loaded && it->at == i) return LSM_OK;
   it->loaded = false;
@@ -104,7 +89,7 @@ static lsm_rc load(sst_iter *it, size_t i) {
 }
 
 /* From block i on, to the first entry. */
-static lsm_rc first_from(sst_iter *it, size_t i) {
+static lsm_rc first_from(lsm_sst_walk *it, size_t i) {
   lsm_rc rc = LSM_OK;
   it->b.base.valid = false;
   for (; rc == LSM_OK && !it->b.base.valid && i < it->sst->nblocks; i++) {
@@ -115,7 +100,7 @@ static lsm_rc first_from(sst_iter *it, size_t i) {
 }
 
 /* From block i - 1 back, to the last entry. */
-static lsm_rc last_before(sst_iter *it, size_t i) {
+static lsm_rc last_before(lsm_sst_walk *it, size_t i) {
   lsm_rc rc = LSM_OK;
   it->b.base.valid = false;
   while (rc == LSM_OK && !it->b.base.valid && i > 0) {
@@ -127,57 +112,113 @@ static lsm_rc last_before(sst_iter *it, size_t i) {
 
 /*--------------------------------------------------------------- the moves */
 
-static lsm_rc iter_first(lsm_iter *base) {
-  return first_from(self(base), 0);
+lsm_rc lsm_sst_walk_first(lsm_sst_walk *w) {
+  return first_from(w, 0);
 }
 
-static lsm_rc iter_last(lsm_iter *base) {
-  sst_iter *it = self(base);
-  return last_before(it, it->sst->nblocks);
+lsm_rc lsm_sst_walk_last(lsm_sst_walk *w) {
+  return last_before(w, w->sst->nblocks);
 }
 
-static lsm_rc iter_seek_ge(lsm_iter *base, lsm_slice key) {
-  sst_iter *it = self(base);
-  size_t i = lsm_sst_find(it->sst, key);
-  base->valid = false;
-  if (i == it->sst->nblocks) return LSM_OK;
-  lsm_rc rc = load(it, i);
-  if (rc == LSM_OK) rc = lsm_block_iter_seek_ge(&it->b, key);
-  if (rc == LSM_OK && !base->valid) rc = first_from(it, i + 1);
+lsm_rc lsm_sst_walk_seek_ge(lsm_sst_walk *w, lsm_slice key) {
+  size_t i = lsm_sst_find(w->sst, key);
+  w->b.base.valid = false;
+  if (i == w->sst->nblocks) return LSM_OK;
+  lsm_rc rc = load(w, i);
+  if (rc == LSM_OK) rc = lsm_block_iter_seek_ge(&w->b, key);
+  if (rc == LSM_OK && !w->b.base.valid) rc = first_from(w, i + 1);
   return rc;
 }
 
-static lsm_rc iter_seek_le(lsm_iter *base, lsm_slice key) {
-  sst_iter *it = self(base);
-  size_t i = lsm_sst_find(it->sst, key);
-  if (i == it->sst->nblocks) return last_before(it, i);
-  lsm_rc rc = load(it, i);
-  if (rc == LSM_OK) rc = lsm_block_iter_seek_le(&it->b, key);
-  if (rc == LSM_OK && !base->valid) rc = last_before(it, i);
+lsm_rc lsm_sst_walk_seek_le(lsm_sst_walk *w, lsm_slice key) {
+  size_t i = lsm_sst_find(w->sst, key);
+  if (i == w->sst->nblocks) return last_before(w, i);
+  lsm_rc rc = load(w, i);
+  if (rc == LSM_OK) rc = lsm_block_iter_seek_le(&w->b, key);
+  if (rc == LSM_OK && !w->b.base.valid) rc = last_before(w, i);
   return rc;
 }
 
-static lsm_rc iter_next(lsm_iter *base) {
-  sst_iter *it = self(base);
-  lsm_rc rc = lsm_block_iter_next(&it->b);
-  if (LSM_LIKELY(base->valid) || rc != LSM_OK) return rc;
-  return first_from(it, it->at + 1);
+lsm_rc lsm_sst_walk_next_block(lsm_sst_walk *w) {
+  return first_from(w, w->at + 1);
 }
 
-static lsm_rc iter_prev(lsm_iter *base) {
-  sst_iter *it = self(base);
-  lsm_rc rc = lsm_block_iter_prev(&it->b);
-  if (LSM_LIKELY(base->valid) || rc != LSM_OK) return rc;
-  return last_before(it, it->at);
+lsm_rc lsm_sst_walk_prev_block(lsm_sst_walk *w) {
+  return last_before(w, w->at);
 }
 
-static void iter_free(lsm_iter *base) {
-  sst_iter *it = self(base);
-  lsm_block_unpin(it->sst->cache, it->pin);
-  lsm_block_iter_fini(&it->b);
-  lsm_buf_fini(&it->raw);
-  lsm_buf_fini(&it->window.bytes);
-  lsm_free(it);
+/*-------------------------------------------------------- attach, detach */
+
+void lsm_sst_walk_attach(lsm_sst_walk *w, lsm_sst *sst, bool fill_cache) {
+  assert(w->sst == NULL);
+  w->b.base.valid = false;
+  w->sst = sst;
+  w->fill_cache = fill_cache;
+  w->loaded = false;
+  w->at = 0;
+  w->last = SIZE_MAX - 1; /* no block follows it */
+  w->run = 0;
+  w->back = false;
+  w->window.bytes.size = 0; /* of another file */
+}
+
+static void shrink(lsm_buf *b) {
+  if (b->cap > KEEP_BYTES) lsm_buf_fini(b);
+}
+
+void lsm_sst_walk_detach(lsm_sst_walk *w) {
+  if (w->sst == NULL) return;
+  lsm_block_unpin(w->sst->cache, w->pin);
+  w->pin = NULL;
+  w->sst = NULL;
+  w->b.base.valid = false;
+  shrink(&w->b.keybuf);
+  shrink(&w->b.back_keys);
+  shrink(&w->raw);
+  shrink(&w->window.bytes);
+}
+
+void lsm_sst_walk_fini(lsm_sst_walk *w) {
+  assert(w->sst == NULL);
+  lsm_block_iter_fini(&w->b);
+  lsm_buf_fini(&w->raw);
+  lsm_buf_fini(&w->window.bytes);
+}
+
+/*------------------------------------------------------------ as lsm_iter */
+
+static lsm_sst_walk *self(lsm_iter *it) {
+  return (lsm_sst_walk *)it;
+}
+
+static lsm_rc iter_first(lsm_iter *it) {
+  return lsm_sst_walk_first(self(it));
+}
+
+static lsm_rc iter_last(lsm_iter *it) {
+  return lsm_sst_walk_last(self(it));
+}
+
+static lsm_rc iter_seek_ge(lsm_iter *it, lsm_slice key) {
+  return lsm_sst_walk_seek_ge(self(it), key);
+}
+
+static lsm_rc iter_seek_le(lsm_iter *it, lsm_slice key) {
+  return lsm_sst_walk_seek_le(self(it), key);
+}
+
+static lsm_rc iter_next(lsm_iter *it) {
+  return lsm_sst_walk_next(self(it));
+}
+
+static lsm_rc iter_prev(lsm_iter *it) {
+  return lsm_sst_walk_prev(self(it));
+}
+
+static void iter_free(lsm_iter *it) {
+  lsm_sst_walk_detach(self(it));
+  lsm_sst_walk_fini(self(it));
+  lsm_free(self(it));
 }
 
 static const lsm_iter_ops ops = {iter_first, iter_last, iter_seek_ge, iter_seek_le,
@@ -185,12 +226,10 @@ static const lsm_iter_ops ops = {iter_first, iter_last, iter_seek_ge, iter_seek_
 
 lsm_rc lsm_sst_iter(lsm_sst *sst, bool fill_cache, lsm_iter **it) {
   *it = NULL;
-  sst_iter *p = lsm_calloc(sizeof *p);
-  if (p == NULL) return lsm_nomem();
-  p->b.base.ops = &ops;
-  p->sst = sst;
-  p->fill_cache = fill_cache;
-  p->last = SIZE_MAX - 1; /* no block follows it */
-  *it = &p->b.base;
+  lsm_sst_walk *w = lsm_calloc(sizeof *w);
+  if (w == NULL) return lsm_nomem();
+  w->b.base.ops = &ops;
+  lsm_sst_walk_attach(w, sst, fill_cache);
+  *it = &w->b.base;
   return LSM_OK;
 }

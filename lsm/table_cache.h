@@ -39,6 +39,13 @@ void lsm_table_cache_evict(lsm_table_cache *tc, uint64_t number);
 lsm_rc lsm_run_iter(lsm_table_cache *tc, lsm_filemeta *const *files, size_t count,
                     bool fill_cache, lsm_iter **it);
 
+/* The same to be used again: *it, NULL the first time, is over other files from now on.
+** pins (or NULL) outlive what is done with it. Only the first time can fail. Close lets
+** go of what it reads; then it may wait for the next time. */
+lsm_rc lsm_run_iter_reuse(lsm_iter **it, lsm_table_cache *tc, lsm_table_pins *pins,
+                          lsm_filemeta *const *files, size_t count, bool fill_cache);
+void lsm_run_iter_close(lsm_iter *it);
+
 /* The range tombstones of such a run, in *ranges: pins the tables that have
 ** any. NULL *rr and empty *ranges when none has. */
 typedef struct lsm_run_ranges lsm_run_ranges;

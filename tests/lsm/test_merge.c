@@ -252,14 +252,18 @@ static bool opaque_find(const void *ctx, lsm_slice key, lsm_slice *lo, lsm_slice
   return r.find(r.ctx, key, lo, hi);
 }
 
-static lsm_iter *merge_of(model *m, vec_stats *stats) {
-  lsm_source in[MAX_SOURCES];
+static void sources_of(model *m, vec_stats *stats, lsm_source *in) {
   for (int s = 0; s < m->nsources; s++) {
     in[s].iter = vec_iter_new(m->entries[s], m->n[s], stats);
     in[s].ranges = lsm_rangeset_ranges(&m->ranges[s]);
     if (in[s].ranges.find != NULL && rand() % 2) in[s].ranges.find = opaque_find;
   }
+}
+
+static lsm_iter *merge_of(model *m, vec_stats *stats) {
+  lsm_source in[MAX_SOURCES];
   lsm_iter *it;
+  sources_of(m, stats, in);
   ck_assert_int_eq(lsm_merge_new(in, m->nsources, &it), LSM_OK);
   return it;
 }
@@ -304,6 +308,31 @@ static lsm_rc random_move(const model *m, lsm_iter *it, size_t *pos) {
       return it->ops->prev(it);
   }
 }
+
+/* One merge over sources of all numbers, one after another: nothing of the last time
+** is left. */
+START_TEST(test_reuse) {
+  static model m;
+  lsm_source in[MAX_SOURCES];
+  lsm_iter *it = NULL;
+  make_keys();
+  srand(6);
+  for (int round = 0; round < 300; round++) {
+    make_model(&m, round % 9 == 0 ? MAX_SOURCES : rand() % 6);
+    sources_of(&m, NULL, in);
+    ck_assert_int_eq(lsm_merge_reuse(&it, in, m.nsources), LSM_OK);
+    ck_assert(!it->valid);
+    size_t pos = SIZE_MAX;
+    for (int i = rand() % 100; i > 0; i--) {
+      ck_assert_int_eq(random_move(&m, it, &pos), LSM_OK);
+      check_at(&m, it, pos);
+    }
+    for (int s = 0; s < m.nsources; s++) lsm_iter_free(in[s].iter);
+    free_model(&m);
+  }
+  lsm_iter_free(it);
+}
+END_TEST
 
 START_TEST(test_random) {
   static model m;
@@ -499,6 +528,7 @@ Suite *merge_suite(void) {
   tcase_add_loop_test(tc, test_tables, 0, (int)(sizeof cases / sizeof *cases));
   tcase_add_test(tc, test_zero_bytes);
   tcase_add_test(tc, test_none_and_one);
+  tcase_add_test(tc, test_reuse);
   tcase_add_test(tc, test_random);
   tcase_add_test(tc, test_errors);
   tcase_add_test(tc, test_skips_by_seeking);

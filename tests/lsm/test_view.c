@@ -86,6 +86,7 @@ static lsm_rc random_move(lsm_iter *it, size_t *pos) {
 }
 
 START_TEST(test_random) {
+  lsm_iter *again = NULL;
   srand(3);
   for (int round = 0; round < 600; round++) {
     fill(1 + rand() % 3, rand() % 11);
@@ -93,8 +94,11 @@ START_TEST(test_random) {
     lsm_slice upper = rand() % 3 == 0 ? LSM_SLICE_NULL : key_of(rand() % SPACE);
     expect(lower, upper);
     vec_stats stats = {0};
-    lsm_iter *it;
-    lsm_rc rc = lsm_view_new(vec_iter_new(all, nall, &stats), lower, upper, &it);
+    lsm_iter *it, *inner = vec_iter_new(all, nall, &stats);
+    bool reuse = round % 2 == 0;
+    lsm_rc rc = reuse ? lsm_view_reuse(&again, inner, lower, upper)
+                      : lsm_view_new(inner, lower, upper, &it);
+    if (reuse) it = again;
     ck_assert_int_eq(rc, LSM_OK);
     ck_assert(!it->valid);
     size_t pos = SIZE_MAX;
@@ -110,9 +114,10 @@ START_TEST(test_random) {
       check_at(it, pos);
     }
     stats.fail = 0;
-    lsm_iter_free(it);
+    lsm_iter_free(reuse ? inner : it);
     ck_assert_int_eq(stats.live, 0);
   }
+  lsm_iter_free(again);
 }
 END_TEST
 
