@@ -39,6 +39,7 @@ enum {
   FILE_MODE = 0644, /* less the umask */
   DIR_MODE = 0755,
   FIRST_FD = 3,
+  JOINED_MAX = 1024, /* bytes of several parts written as one */
   IOV_COUNT = 16,  /* parts for one system call; every POSIX allows 16 */
   IO_MAX = 1 << 30 /* bytes for one system call; some refuse 2 GB */
 };
@@ -148,13 +149,31 @@ static void gather_advance(gather *g, size_t written) {
   g->skip += written;
 }
 
+/* Small parts become one: that costs less than telling the system of each. */
+static bool join_parts(const lsm_slice *parts, int n, uint8_t buf[JOINED_MAX], size_t *size) {
+  *size = 0;
+  for (int i = 0; i < n; i++) {
+    if (parts[i].size > JOINED_MAX - *size) return false;
+    if (parts[i].size > 0) memcpy(buf + *size, parts[i].data, parts[i].size);
+    *size += parts[i].size;
+  }
+  return true;
+}
+
 static lsm_rc posix_writev(lsm_file *f, uint64_t off, const lsm_slice *parts, int n) {
+  uint8_t joined[JOINED_MAX];
+  size_t size;
+  if (n > 1 && join_parts(parts, n, joined, &size)) {
+    lsm_slice one = lsm_slice_of(joined, size);
+    return posix_writev(f, off, &one, 1);
+  }
   gather g = {parts, n, 0, 0};
   struct iovec iov[IOV_COUNT];
   for (;;) {
     int count = gather_iov(&g, iov);
     if (count == 0) return LSM_OK;
-    ssize_t r = pwritev(file_of(f)->fd, iov, count, (off_t)off);
+    ssize_t r = count == 1 ? pwrite(file_of(f)->fd, iov[0].iov_base, iov[0].iov_len, (off_t)off)
+                           : pwritev(file_of(f)->fd, iov, count, (off_t)off);
     if (r < 0 && errno == EINTR) continue;
     if (r == 0) errno = EIO; /* should not be; would loop for ever */
     if (r <= 0) return fail(TO_WRITE, file_of(f)->path, "write");

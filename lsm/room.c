@@ -8,6 +8,14 @@
 
 lsm_rc lsm_log_acquire(lsm_db *db, const lsm_interrupt *intr) {
   uint64_t deadline = 0;
+  lsm_mutex_lock(&db->mu);
+  bool have = !db->log_held && lsm_writer_join(db);
+  if (have) db->log_held = true;
+  lsm_mutex_unlock(&db->mu);
+  if (have) {
+    if (db->share != NULL) lsm_share_set_dirty(db->share, true);
+    return LSM_OK;
+  }
   lsm_rc rc = lsm_writer_enter(db, LOG_ROLE_WAIT_US, intr);
   if (rc != LSM_OK) return rc;
   lsm_mutex_lock(&db->mu);
@@ -46,9 +54,9 @@ void lsm_log_release(lsm_db *db) {
   if (db->share != NULL) lsm_share_set_dirty(db->share, false);
   lsm_mutex_lock(&db->mu);
   db->log_held = false;
+  lsm_writer_leave(db);
   lsm_cond_broadcast(&db->cv);
   lsm_mutex_unlock(&db->mu);
-  lsm_writer_exit(db);
 }
 
 /*---------------------------------------------------------------- the log */

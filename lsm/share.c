@@ -90,8 +90,10 @@ static lsm_rc try_lock(lsm_share *sh, lsm_share_lock_id id) {
 ** came by, or nobody did. */
 static void give_way(lsm_share *sh) {
   lsm_env *env = sh->env;
-  uint64_t me = (uint64_t)sh->slot + 1, now = env->now_us(env), until = now + YIELD_US;
-  if (atomic_load(&sh->p->turn) != me || now < atomic_load(&sh->p->since) + TURN_US ||
+  uint64_t me = (uint64_t)sh->slot + 1;
+  if (atomic_load(&sh->p->wanted) == 0 || atomic_load(&sh->p->turn) != me) return;
+  uint64_t now = env->now_us(env), until = now + YIELD_US;
+  if (now < atomic_load(&sh->p->since) + TURN_US ||
       now > atomic_load(&sh->p->wanted) + WANTED_US) {
     return;
   }
@@ -108,6 +110,16 @@ static void note_turn(lsm_share *sh) {
   if (atomic_load(&sh->p->turn) == me) return;
   atomic_store(&sh->p->since, sh->env->now_us(sh->env));
   atomic_store(&sh->p->turn, me);
+}
+
+bool lsm_share_take_free(lsm_share *sh) {
+  uint64_t wanted = atomic_load(&sh->p->wanted), now = atomic_load(&sh->p->writer);
+  if ((now & HOLDER_MASK) != 0) return false;
+  if (wanted != 0 && sh->env->now_us(sh->env) <= wanted + WANTED_US) return false;
+  uint64_t next = ((now >> HOLDER_BITS) + 1) << HOLDER_BITS | ((uint64_t)sh->slot + 1);
+  if (!atomic_compare_exchange_strong(&sh->p->writer, &now, next)) return false;
+  note_turn(sh);
+  return true;
 }
 
 lsm_rc lsm_share_lock(lsm_share *sh, lsm_share_lock_id id, uint64_t wait_us,

@@ -93,17 +93,21 @@ static lsm_rc take_writer_role(lsm_db *db, int64_t busy_ms, const lsm_interrupt 
       break;
     }
   }
+  bool have = rc == LSM_OK && lsm_writer_join(db);
   if (rc == LSM_OK) db->writer_held = true;
   lsm_mutex_unlock(&db->mu);
-  if (rc != LSM_OK) return rc;
+  if (rc != LSM_OK || have) return rc;
   rc = lsm_writer_enter(db, busy_ms > 0 ? (uint64_t)busy_ms * 1000 : 0, intr);
   if (rc != LSM_OK) give_role_back(db);
   return rc;
 }
 
 static void drop_writer_role(lsm_db *db) {
-  lsm_writer_exit(db);
-  give_role_back(db);
+  lsm_mutex_lock(&db->mu);
+  lsm_writer_leave(db);
+  db->writer_held = false;
+  lsm_cond_broadcast(&db->cv);
+  lsm_mutex_unlock(&db->mu);
 }
 
 /* An empty overlay: the spare one if nobody looks at it any more. */
