@@ -129,6 +129,10 @@ static double settle(worker *w, store *s, const char *dir) {
   w->rival->flush(s);
   end = seconds();
   for (int quiet = 0; quiet < polls; quiet++) {
+    if (seconds() - began > 60 + (double)w->rows / 1e4) {
+      printf("%s is still busy after %.0f s\n", w->rival->name, seconds() - began);
+      break;
+    }
     sleep_ms(20);
     double cpu_now = cpu_seconds(), bytes_now = tree_bytes(dir);
     bool busy = w->rival->busy != NULL && w->rival->busy(s);
@@ -553,7 +557,7 @@ static void ycsb(worker *w, workload what, result *out) {
 /*------------------------------------------------------------ one workload */
 
 static void one_row(worker *w, bool full, result *out) {
-  uint64_t ops = full ? least(w->rows / 10 + 1, 2000) : least(w->rows / 4 + 1, 50000);
+  uint64_t ops = full ? least(w->rows / 40 + 1, 2000) : least(w->rows / 4 + 1, 50000);
   writes plan = {.change = INSERT, .from = {.first = w->ids}, .ops = ops, .single = true};
   if (full) w->rival->set_full(w->main, true);
   write_main(w, &plan, out);
