@@ -4,7 +4,8 @@
 ** Holds: (1) a share lives while a table, a drop, a cursor or a transaction
 **            needs it; the private store in memory lives with the connection;
 **        (2) all cursors open at one time outside a write transaction read one
-**            snapshot, taken when the first was opened;
+**            snapshot, taken when the first was opened, at one time, which the
+**            first asked for;
 **        (3) in an explicit transaction it is kept to the end, or till the first
 **            write, which needs it to be the present state still. */
 #include "conn.h"
@@ -118,6 +119,11 @@ void lsm_conn_store_unref(lsm_conn_store *cs) {
 static void drop_snapshot(lsm_conn_store *cs) {
   lsm_snapshot_release(cs->snap);
   cs->snap = NULL;
+}
+
+uint64_t lsm_conn_now(lsm_conn_store *cs) {
+  if (cs->cursors == 0 || cs->now == 0) cs->now = lsm_now(lsm_store_db(cs->store));
+  return cs->now;
 }
 
 /* From now on to the end of an explicit transaction. When the marker may not
@@ -241,6 +247,7 @@ lsm_rc lsm_conn_snapshot(lsm_conn_store *cs, const char *schema, lsm_snapshot **
   *snap = NULL;
   if (cs->snap != NULL && cs->snap_changes != now) drop_snapshot(cs);
   if (cs->snap == NULL) {
+    if (cs->txn == NULL) cs->now = 0; /* or it would be older than the state */
     rc = cs->txn != NULL ? lsm_txn_snapshot(cs->txn, &cs->snap)
                          : acquire(cs, schema, &cs->snap);
     cs->snap_changes = now;
@@ -253,7 +260,10 @@ lsm_rc lsm_conn_snapshot(lsm_conn_store *cs, const char *schema, lsm_snapshot **
 void lsm_conn_cursor_opened(lsm_conn_store *cs) { cs->cursors++; }
 
 void lsm_conn_cursor_closed(lsm_conn_store *cs) {
-  if (--cs->cursors == 0 && !is_kept(cs)) drop_snapshot(cs);
+  if (--cs->cursors == 0) {
+    cs->now = 0;
+    if (!is_kept(cs)) drop_snapshot(cs);
+  }
   maybe_free_share(cs, false);
 }
 
@@ -294,6 +304,7 @@ lsm_rc lsm_conn_txn(lsm_conn_store *cs, const sqlite3_vtab *vtab) {
   }
   if (rc != LSM_OK) return rc;
   drop_snapshot(cs); /* from now on it is the transaction's that counts */
+  cs->now = 0;
   lsm_conn_changed(cs);
   cs->txn_epoch++;
   cs->sync_options = 0;

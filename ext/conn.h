@@ -66,6 +66,7 @@ struct lsm_conn_store {
   bool in_doubt;          /* the last transaction was rolled back prepared */
   lsm_snapshot *snap;     /* what cursors read, while one is open, or to the end */
   uint64_t snap_changes;  /* txn_changes when snap was taken; 0: without txn */
+  uint64_t now;           /* the time of the statements at work; 0: none was asked for */
 };
 
 /* The connection's object, made at the first load. Freed by conn_free when
@@ -94,6 +95,10 @@ lsm_rc lsm_conn_rollback_to(lsm_conn_store *cs, int n);
 ** share. It agrees with what the connection sees of the database that has SCHEMA:
 ** waits for a transaction that is there already. The caller gets a reference. */
 lsm_rc lsm_conn_snapshot(lsm_conn_store *cs, const char *schema, lsm_snapshot **snap);
+/* The time, by lsm_now(), at which rows are seen to expire: the present, but while
+** cursors are open the one that was given first, so that all parts of a statement
+** agree. Not before the present snapshot, if any, was taken. */
+uint64_t lsm_conn_now(lsm_conn_store *cs);
 void lsm_conn_cursor_opened(lsm_conn_store *cs);
 void lsm_conn_cursor_closed(lsm_conn_store *cs);
 

@@ -21,6 +21,7 @@ typedef struct cursor {
   sqlite3_vtab_cursor base;
   lsm_conn_store *cs; /* it counts us among its open cursors */
   lsm_snapshot *snap;
+  uint64_t now; /* where rows expire: the statement's time; 0: not known yet */
   lsm_search search;
   size_t left; /* ranges not yet begun */
   bool reverse;
@@ -80,6 +81,7 @@ int lsm_vtab_cursor_open(sqlite3_vtab *vtab, sqlite3_vtab_cursor **out) {
   if (c == NULL) code = new_cursor(v, &c);
   if (code != SQLITE_OK) return code;
   c->cs = v->cs;
+  c->now = 0;
   lsm_conn_cursor_opened(c->cs);
   *out = &c->base;
   return SQLITE_OK;
@@ -175,6 +177,10 @@ static lsm_rc row_with(cursor *c, int column, lsm_row **row) {
   if (c->faithful && s->column[column].key_pos >= 0) return LSM_OK;
   lsm_rc rc = fetch(c);
   if (rc != LSM_NOTFOUND) return rc;
+  if (s->opt.has_ttl) { /* they expire at the same time, but go from disk each on its own */
+    return lsm_fail(LSM_STALE, "table %s: a row has expired that the clock shows as alive again",
+                    table_of(c)->table);
+  }
   return lsm_corrupt(table_of(c)->table, 0, "an index entry without its row");
 }
 
@@ -318,6 +324,18 @@ static lsm_rc skip_rows(cursor *c, sqlite3_int64 n) {
 
 /*---------------------------------------------------------------- methods */
 
+/* What the scan reads. */
+static lsm_rc take_snapshot(cursor *c) {
+  lsm_vtab *v = table_of(c);
+  lsm_rc rc = lsm_conn_snapshot(c->cs, v->db_schema, &c->snap);
+  if (rc != LSM_OK || !v->schema->opt.has_ttl) return rc;
+  lsm_snapshot *then = c->snap;
+  if (c->now == 0) c->now = lsm_conn_now(c->cs);
+  rc = lsm_snapshot_at(then, c->now, &c->snap);
+  lsm_snapshot_release(then);
+  return rc;
+}
+
 int lsm_vtab_filter(sqlite3_vtab_cursor *cur, int idx_num, const char *idx_str, int argc,
                     sqlite3_value **argv) {
   cursor *c = (cursor *)cur;
@@ -331,7 +349,7 @@ int lsm_vtab_filter(sqlite3_vtab_cursor *cur, int idx_num, const char *idx_str, 
     return v->alter->make(v, v->alter);
   }
   lsm_path path = lsm_plan_path(v, p.index);
-  lsm_rc rc = lsm_conn_snapshot(c->cs, v->db_schema, &c->snap);
+  lsm_rc rc = take_snapshot(c);
   if (rc == LSM_OK) rc = prepare_entry(c, path.x);
   if (rc == LSM_OK) rc = lsm_search_build(&c->search, &path, &p, argv, c->snap);
   c->left = rc == LSM_OK ? c->search.nranges : 0;

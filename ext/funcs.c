@@ -288,13 +288,16 @@ static lsm_rc check_rows(const lsm_vtab *v, lsm_snapshot *snap, const lsm_interr
 static lsm_rc verify_table(pinned *p, findings *f) {
   lsm_conn_store *cs = p->v->cs;
   lsm_interrupt intr = lsm_conn_interrupt(p->conn);
-  lsm_snapshot *snap = NULL;
+  lsm_snapshot *snap = NULL, *at = NULL;
   uint64_t n;
   lsm_rc rc = lsm_verify(lsm_store_db(cs->store), &intr, add_finding, f, &n);
   if (rc != LSM_OK) return rc;
   lsm_conn_cursor_opened(cs);
   rc = lsm_conn_snapshot(cs, p->v->db_schema, &snap);
-  if (rc == LSM_OK) rc = check_rows(p->v, snap, &intr, f);
+  /* Rows and entries must be seen at one time, if they expire. */
+  if (rc == LSM_OK) rc = lsm_snapshot_at(snap, lsm_now(lsm_store_db(cs->store)), &at);
+  if (rc == LSM_OK) rc = check_rows(p->v, at, &intr, f);
+  lsm_snapshot_release(at);
   lsm_snapshot_release(snap);
   lsm_conn_cursor_closed(cs);
   return rc;

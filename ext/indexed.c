@@ -114,10 +114,12 @@ static lsm_rc check_key(lsm_vtab *v, lsm_put *put, bool *stop) {
   return rc == LSM_OK ? clash(v, put, NULL, key, stop) : rc;
 }
 
-/* Has the entry lost its row to a range delete? Then it is in nobody's way. */
+/* Has the entry lost its row to a range delete, or, by a clock that was set back, as
+** expired? Then it is in nobody's way. */
 static lsm_rc entry_is_stale(lsm_vtab *v, const lsm_vindex *x, lsm_slice entry_key,
                              lsm_slice row_key, bool *stale) {
   lsm_rc rc = lsm_stale_in_txn(v->cs->txn, x, stale);
+  if (rc == LSM_OK && v->schema->opt.has_ttl) *stale = true;
   if (rc != LSM_OK || !*stale) return rc;
   rc = read_row(v, row_key);
   if (rc != LSM_OK) return rc == LSM_NOTFOUND ? LSM_OK : rc;
@@ -167,17 +169,15 @@ static int check_sizes(lsm_vtab *v) {
 }
 
 static lsm_rc write_all(lsm_vtab *v) {
-  lsm_txn *txn = v->cs->txn;
   lsm_rc rc = lsm_row_encode(v->schema, v->values, &v->row);
   if (rc == LSM_OK) rc = apply_removals(v);
   for (int i = 0; i < v->nindex && rc == LSM_OK; i++) {
     const lsm_vindex *x = &v->index[i];
-    if (x->entry.same) continue;
-    rc =
-        lsm_txn_put(txn, x->keyspace, lsm_buf_slice(&x->entry.key), lsm_buf_slice(&x->entry.value));
+    if (x->entry.same && !v->schema->opt.has_ttl) continue; /* else it lives longer now */
+    rc = lsm_vtab_put(v, x->keyspace, lsm_buf_slice(&x->entry.key), lsm_buf_slice(&x->entry.value));
   }
   if (rc != LSM_OK) return rc;
-  return lsm_txn_put(txn, v->keyspace, lsm_buf_slice(&v->new_key), lsm_buf_slice(&v->row));
+  return lsm_vtab_put(v, v->keyspace, lsm_buf_slice(&v->new_key), lsm_buf_slice(&v->row));
 }
 
 int lsm_indexed_put(lsm_vtab *v, lsm_put *put) {

@@ -76,6 +76,8 @@ enum {
   LSM_OPT_TTL_COLUMN = 1u << 9
 };
 
+#define LSM_MAX_TTL INT64_C(10000000000) /* seconds: three centuries */
+
 typedef struct lsm_table_options {
   unsigned given; /* LSM_OPT_* */
   char *path;

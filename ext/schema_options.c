@@ -105,11 +105,9 @@ static bool set_bloom_bits(lsm_table_options *opt, char *text) {
   return ok;
 }
 
-#define MAX_TTL INT64_C(10000000000) /* three centuries */
-
 static bool set_ttl(lsm_table_options *opt, char *text) {
   uint64_t v = 0;
-  bool ok = to_number(text, NULL, &v) && v >= 1 && v <= (uint64_t)MAX_TTL;
+  bool ok = to_number(text, NULL, &v) && v >= 1 && v <= (uint64_t)LSM_MAX_TTL;
   opt->ttl = ok ? (int64_t)v : 0;
   return ok;
 }
@@ -201,4 +199,5 @@ void lsm_schema_keyspace_options(const lsm_schema *schema, lsm_keyspace_options 
   if ((opt->given & LSM_OPT_COMPRESSION) != 0) io->compression = opt->compression;
   if ((opt->given & LSM_OPT_BLOCK_SIZE) != 0) io->block_size = opt->block_size;
   if ((opt->given & LSM_OPT_BLOOM_BITS) != 0) io->bloom_bits = opt->bloom_bits;
+  io->expires = opt->has_ttl;
 }

@@ -148,6 +148,8 @@ static lsm_rc fill_stats(const lsm_vtab *v, rowset *out) {
       COUNTER(commits),
       COUNTER(syncs),
       COUNTER(obsolete_files),
+      COUNTER(expired_entries),
+      COUNTER(expired_files),
   };
 #undef COUNTER
   lsm_rc rc = LSM_OK;

@@ -110,6 +110,7 @@ static int check_identity(lsm_vtab *v, const lsm_catalog *cat, char **err) {
     return SQLITE_CANTOPEN;
   }
   lsm_rc rc = lsm_keyspace_get(db, cat->keyspace, &opt);
+  bool same = rc != LSM_OK || opt.expires == v->schema->opt.has_ttl;
   for (int i = 0; i < v->schema->nindex && rc == LSM_OK; i++) {
     int n = v->schema->index[i].number;
     if (cat->index[n] == 0) {
@@ -118,6 +119,14 @@ static int check_identity(lsm_vtab *v, const lsm_catalog *cat, char **err) {
       return SQLITE_CORRUPT_VTAB;
     }
     rc = lsm_keyspace_get(db, cat->index[n], &opt);
+    same = same && (rc != LSM_OK || opt.expires == v->schema->opt.has_ttl);
+  }
+  if (rc == LSM_OK && !same) {
+    *err = sqlite3_mprintf("table %s: its rows in the store %s %s a time to live, its definition %s",
+                           v->table, lsm_store_path(v->cs->store),
+                           v->schema->opt.has_ttl ? "are without" : "have",
+                           v->schema->opt.has_ttl ? "has one" : "has none");
+    return SQLITE_CORRUPT_VTAB;
   }
   if (rc == LSM_NOTFOUND && is_older_state(v)) {
     *err = sqlite3_mprintf("table %s: %s: the state that this transaction reads is no longer kept",
@@ -271,10 +280,6 @@ static void free_vtab(lsm_vtab *v) {
 static int refuse_unsupported(const lsm_schema *s, char **err) {
   if (s->nindex > LSM_MAX_INDEXES) {
     *err = sqlite3_mprintf("table %s: more than %d indexes", s->table, LSM_MAX_INDEXES);
-    return SQLITE_ERROR;
-  }
-  if (s->opt.has_ttl) {
-    *err = sqlite3_mprintf("table %s: ttl is not supported yet", s->table);
     return SQLITE_ERROR;
   }
   return SQLITE_OK;

@@ -59,7 +59,8 @@ typedef struct lsm_vtab {
   int64_t max_rowid;    /* the largest in the table, known in epoch rowid_epoch */
   bool rowid_none;      /* as is that there is none */
   uint64_t rowid_epoch; /* of cs->txn_epoch; 0: not known */
-  lsm_value *values;    /* write.c's scratch: a row's values, */
+  uint64_t until;       /* write.c's: when the new row expires; 0: never */
+  lsm_value *values;    /* its scratch: a row's values, */
   sqlite3_value **hold; /* the copies that own some of their bytes, */
   lsm_buf old_key, new_key, row, found; /* its keys, its bytes, what was there */
   lsm_row old_row;     /* indexed.c's: reads found, */
@@ -152,6 +153,12 @@ int lsm_vtab_delete_range(lsm_vtab *v);
 /* Is the row in v->values as short as the connection's limit asks? */
 int lsm_vtab_check_length(lsm_vtab *v);
 int lsm_vtab_update(sqlite3_vtab *vtab, int argc, sqlite3_value **argv, sqlite_int64 *rowid);
+
+/* Puts a row, or an entry of it, that expires with it. */
+static inline lsm_rc lsm_vtab_put(lsm_vtab *v, uint32_t keyspace, lsm_slice key, lsm_slice value) {
+  return v->schema->opt.has_ttl ? lsm_txn_put_until(v->cs->txn, keyspace, key, value, v->until)
+                                : lsm_txn_put(v->cs->txn, keyspace, key, value);
+}
 
 /* indexed.c: what write.c does, for a table with indexes. REQUIRES: the values
 ** are loaded, the keys made. replace: rows in the way go; else they make it

@@ -223,6 +223,35 @@ static int has_key(lsm_vtab *v, const lsm_buf *key, bool *exists) {
   return rc == LSM_NOTFOUND ? SQLITE_OK : lsm_vtab_fail(&v->base, rc);
 }
 
+/*------------------------------------------------------------ time to live */
+
+#define NEVER   0
+#define MAX_SEC (INT64_MAX / 1000 - 2 * LSM_MAX_TTL) /* in which sums do not overflow */
+
+/* Seconds since 1970 as the store wants them; what is long past is past. */
+static uint64_t until_of_int(int64_t sec) {
+  if (sec > MAX_SEC) return NEVER;
+  return sec <= 0 ? 1 : (uint64_t)sec * 1000;
+}
+
+static uint64_t until_of_real(double sec) {
+  if (sec > (double)MAX_SEC) return NEVER;
+  return sec < 0.001 ? 1 : (uint64_t)(sec * 1000.0);
+}
+
+/* When the new row expires. Without a time in its column it never does. */
+static uint64_t row_until(const write_op *w) {
+  const lsm_table_options *o = &w->s->opt;
+  if (o->ttl_column < 0) return lsm_conn_now(w->v->cs) + (uint64_t)o->ttl * 1000;
+  const lsm_value *value = &w->v->values[o->ttl_column];
+  int64_t i = o->ttl_column == w->s->alias_column ? w->rowid : value->u.i;
+  if (o->ttl_column == w->s->alias_column || value->type == SQLITE_INTEGER) {
+    return i > MAX_SEC ? NEVER : until_of_int(i + o->ttl);
+  }
+  if (value->type == SQLITE_FLOAT) return until_of_real(value->u.r + (double)o->ttl);
+  return NEVER;
+}
+
 /*------------------------------------------------------------- the writes */
 
 /* The row is there: is its rowid the largest? */
@@ -240,8 +269,9 @@ static int put_row(write_op *w) {
   int code = lsm_vtab_check_length(v);
   if (code != SQLITE_OK) return code;
   lsm_rc rc = lsm_row_encode(w->s, v->values, &v->row);
+  if (w->s->opt.has_ttl) v->until = row_until(w);
   if (rc == LSM_OK) {
-    rc = lsm_txn_put(v->cs->txn, v->keyspace, lsm_buf_slice(&v->new_key), lsm_buf_slice(&v->row));
+    rc = lsm_vtab_put(v, v->keyspace, lsm_buf_slice(&v->new_key), lsm_buf_slice(&v->row));
   }
   if (rc == LSM_OK) note_rowid(w);
   return lsm_vtab_fail(&v->base, rc);
@@ -249,6 +279,7 @@ static int put_row(write_op *w) {
 
 /* The same with all that belongs to a table with indexes. */
 static int put_indexed(write_op *w) {
+  if (w->s->opt.has_ttl) w->v->until = row_until(w);
   lsm_put put = {w->update, w->conflict == SQLITE_REPLACE, w->fresh, NULL};
   int code = lsm_indexed_put(w->v, &put);
   if (code == SQLITE_OK) note_rowid(w);
@@ -365,6 +396,7 @@ int lsm_vtab_update(sqlite3_vtab *vtab, int argc, sqlite3_value **argv, sqlite_i
   /* xCreate makes a table part of the transaction without an xBegin. */
   int code = v->cs != NULL && v->cs->txn != NULL ? SQLITE_OK : lsm_vtab_join(v, false);
   if (code != SQLITE_OK) return code;
+  if (v->schema->opt.has_ttl) lsm_txn_set_now(v->cs->txn, lsm_conn_now(v->cs));
   if (argc == 1) {
     code = delete_row(v, argv[0]);
   } else if (sqlite3_value_type(argv[0]) == SQLITE_NULL) {

@@ -416,6 +416,7 @@ START_TEST(test_options) {
   lsm_schema_keyspace_options(s, &io);
   ck_assert(io.compaction == LSM_TIERED && io.compression == LSM_COMPRESS_NONE);
   ck_assert(io.block_size == 4096 && io.bloom_bits == 0);
+  ck_assert(io.expires);
   lsm_schema_free(s);
 
   s = parse(db, "a|memtable_size=65536|cache_size=0|bloom_bits=40|sync=host|block_size='1MB'");
@@ -428,6 +429,7 @@ START_TEST(test_options) {
   lsm_schema_keyspace_options(s, &io);
   ck_assert(io.compaction == LSM_TIERED && io.compression == LSM_COMPRESS_NONE);
   ck_assert(io.block_size == 1048576 && io.bloom_bits == 40);
+  ck_assert(!io.expires);
   lsm_schema_free(s);
   sqlite3_close(db);
 }

@@ -48,6 +48,7 @@ import sqlite3
 import sys
 import tempfile
 import time
+import zlib
 
 EXTENSION = os.environ.get("LSMVTAB", "./lsmvtab")
 TYPES = ["", "", "INTEGER", "INT", "TEXT", "TEXT", "REAL", "NUMERIC", "BLOB", "VARCHAR(10)"]
@@ -109,6 +110,8 @@ class Schema:
         options = ["memtable_size='64KB'"]
         options += rng.sample(["compaction=tiered", "compression=none", "block_size=512", "bloom_bits=0"],
                               rng.randint(0, 2))
+        if zlib.crc32(self.text.encode()) % 4 == 0:
+            options.append("ttl=10000000000")  # no row lives to see its end
         self.lsm = "CREATE VIRTUAL TABLE t USING lsm(%s)" % ", ".join([self.text] + self.plain + options)
         self.all_key = [c for c, _, _ in self.key] or ["rowid"]
 
