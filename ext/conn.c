@@ -162,7 +162,7 @@ static lsm_rc present_if_newest(lsm_conn_store *cs, uint64_t txid, lsm_snapshot 
   if (rc != LSM_OK) return rc;
   const char *file = sqlite3_db_filename(db, cs->token.schema);
   if (lsm_proof_journal_is_wal(db, cs->token.schema) && file != NULL && file[0] != 0) {
-    rc = lsm_token_peek(file, cs->token.host, &newest, &known);
+    rc = lsm_token_peek(file, false, cs->token.host, &newest, &known);
     if (rc == LSM_OK && known && newest != txid) {
       rc = lsm_fail(LSM_STALE, "%s: the state that this transaction reads is no longer kept",
                     lsm_store_path(cs->store));
@@ -401,7 +401,7 @@ static bool host_has_committed(lsm_conn_store *cs) {
   if (cs->token_txid == 0 || !lsm_txn_is_prepared(cs->txn) || cs->token.schema == NULL) return false;
   const char *file = sqlite3_db_filename(cs->conn->db, cs->token.schema);
   if (file == NULL || file[0] == 0) return false;
-  return lsm_token_peek(file, cs->token.host, &txid, &known) == LSM_OK && known &&
+  return lsm_token_peek(file, false, cs->token.host, &txid, &known) == LSM_OK && known &&
          txid == cs->token_txid;
 }
 

@@ -6,16 +6,20 @@
 #include "store.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base.h"
 #include "env.h"
+#include "homes.h"
 #include "token.h"
 
 /* A database file that uses the store. */
 typedef struct host {
   struct host *next;
-  char file[]; /* flexible */
+  _Atomic bool foreign; /* nobody here has had it open: it is noted in the store (homes.h) */
+  char file[];  /* flexible */
 } host;
 
 struct lsm_store {
@@ -35,17 +39,18 @@ static pthread_mutex_t hosts_mu = PTHREAD_MUTEX_INITIALIZER; /* a leaf but for l
 
 /*------------------------------------------------------------------ hosts */
 
-static lsm_rc add_host(lsm_store *s, const char *file) {
+static lsm_rc add_host(lsm_store *s, const char *file, bool foreign) {
   lsm_rc rc = LSM_OK;
-  if (file == NULL || file[0] == 0) return LSM_OK;
   pthread_mutex_lock(&hosts_mu);
   host *h = s->hosts;
   while (h != NULL && strcmp(h->file, file) != 0) h = h->next;
+  if (h != NULL && !foreign) atomic_store(&h->foreign, false);
   if (h == NULL) {
     size_t n = strlen(file) + 1;
     h = lsm_malloc(sizeof(*h) + n);
     if (h != NULL) {
       memcpy(h->file, file, n);
+      atomic_init(&h->foreign, foreign);
       h->next = s->hosts;
       s->hosts = h;
     } else {
@@ -53,6 +58,21 @@ static lsm_rc add_host(lsm_store *s, const char *file) {
     }
   }
   pthread_mutex_unlock(&hosts_mu);
+  return rc;
+}
+
+static lsm_rc add_foreign_host(void *arg, const char *file) { return add_host(arg, file, true); }
+
+/* The hosts that others have noted in the store join the list. */
+static lsm_rc find_foreign_hosts(lsm_store *s) {
+  return s->env != NULL ? LSM_OK : lsm_homes_each(s->path, add_foreign_host, s);
+}
+
+/* A database begins to use the store. */
+static lsm_rc welcome_host(lsm_store *s, const char *file, bool read_only) {
+  if (file == NULL || file[0] == 0) return LSM_OK;
+  lsm_rc rc = add_host(s, file, false);
+  if (rc == LSM_OK && s->env == NULL && !read_only) lsm_homes_note(s->path, file);
   return rc;
 }
 
@@ -64,17 +84,35 @@ static host *first_host(lsm_store *s) {
   return h;
 }
 
+/* Asks one. A foreign host that cannot answer, or does not know the id, says nothing: it
+** may be another file of that name. */
+static lsm_rc ask(host *h, const uint8_t *id, uint64_t *txid, bool *known) {
+  if (!atomic_load(&h->foreign)) return lsm_token_peek(h->file, false, id, txid, known);
+  *known = false;
+  struct stat st; /* SQLite would wait for a pipe's other end */
+  if (!lsm_token_has_name(id, h->file) || stat(h->file, &st) != 0 || !S_ISREG(st.st_mode)) {
+    return LSM_OK;
+  }
+  lsm_rc rc = lsm_token_peek(h->file, true, id, txid, known);
+  *known = rc == LSM_OK && *known && *txid != LSM_TOKEN_LOST;
+  return rc == LSM_NOMEM ? rc : LSM_OK;
+}
+
 /* lsm_options.host_txid. A database that has lost the id is believed only when
-** no other has it. */
+** no other has it; one that is not open here is asked last. */
 static lsm_rc host_txid(void *arg, const uint8_t *id, uint64_t *txid, bool *known) {
   lsm_rc rc = LSM_OK;
   bool lost = false;
   *known = false;
-  for (host *h = first_host(arg); h != NULL && !*known && rc == LSM_OK; h = h->next) {
-    rc = lsm_token_peek(h->file, id, txid, known);
-    if (*known && *txid == LSM_TOKEN_LOST) {
-      lost = true;
-      *known = false;
+  for (int foreign = 0; foreign < 2 && !*known && !lost && rc == LSM_OK; foreign++) {
+    if (foreign) rc = find_foreign_hosts(arg);
+    for (host *h = first_host(arg); h != NULL && !*known && rc == LSM_OK; h = h->next) {
+      if (atomic_load(&h->foreign) != (foreign != 0)) continue;
+      rc = ask(h, id, txid, known);
+      if (*known && *txid == LSM_TOKEN_LOST) {
+        lost = true;
+        *known = false;
+      }
     }
   }
   if (!*known && lost) {
@@ -82,6 +120,13 @@ static lsm_rc host_txid(void *arg, const uint8_t *id, uint64_t *txid, bool *know
     *known = true;
   }
   return rc;
+}
+
+/* lsm_options.host_name */
+static void host_name(void *arg, const uint8_t *id, char *name, size_t size) {
+  for (host *h = first_host(arg); h != NULL; h = h->next) {
+    if (lsm_token_has_name(id, h->file)) sqlite3_snprintf((int)size, name, "%s", h->file);
+  }
 }
 
 /* Syncs the file PATH, if it is there. */
@@ -117,10 +162,14 @@ static lsm_rc sync_host(const char *file) {
   return rc;
 }
 
-/* lsm_options.host_sync */
+/* lsm_options.host_sync. What is in the log may be anybody's; a foreign host that has gone
+** has nothing to be kept. */
 static lsm_rc host_sync(void *arg) {
-  lsm_rc rc = LSM_OK;
-  for (host *h = first_host(arg); h != NULL && rc == LSM_OK; h = h->next) rc = sync_host(h->file);
+  lsm_rc rc = find_foreign_hosts(arg);
+  for (host *h = first_host(arg); h != NULL && rc == LSM_OK; h = h->next) {
+    rc = sync_host(h->file);
+    if (atomic_load(&h->foreign) && (rc == LSM_NOTFOUND || rc == LSM_CANTOPEN)) rc = LSM_OK;
+  }
   return rc;
 }
 
@@ -160,16 +209,19 @@ static lsm_rc open_store(const char *path, const char *file, const lsm_options *
   if (s->path == NULL) rc = lsm_nomem();
   if (rc == LSM_OK && n > 0) memcpy(s->path, path, n);
   if (rc == LSM_OK && path == NULL) rc = lsm_env_mem_new(&s->env);
-  if (rc == LSM_OK) rc = add_host(s, file);
+  if (rc == LSM_OK) rc = welcome_host(s, file, true);
   if (rc == LSM_OK) {
     lsm_options o = *opt;
     o.host_txid = host_txid;
     o.host_sync = host_sync;
+    o.host_name = host_name;
     o.host_arg = s;
     rc = lsm_open(s->env != NULL ? s->env : lsm_env_default(), path != NULL ? path : "memory", &o,
                   &s->db);
   }
+  if (rc == LSM_OK) rc = welcome_host(s, file, opt->read_only); /* now there is a directory */
   if (rc != LSM_OK) {
+    if (s->db != NULL) (void)lsm_close(s->db);
     free_store(s);
     return rc;
   }
@@ -190,7 +242,7 @@ lsm_rc lsm_store_open(const char *path, const char *file, const lsm_options *opt
   lsm_rc rc = LSM_OK;
   if (s == NULL) {
     rc = open_store(path, file, opt, out);
-  } else if ((rc = add_host(s, file)) == LSM_OK) {
+  } else if ((rc = welcome_host(s, file, opt->read_only)) == LSM_OK) {
     s->refs++;
     *out = s;
   }

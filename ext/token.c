@@ -132,7 +132,7 @@ static void put_name(uint8_t *host, const char *file) {
   lsm_set_u32(host + LSM_HOST_ID_SIZE - 4, (uint32_t)lsm_hash64(lsm_slice_str(name), 0));
 }
 
-static bool has_name(const uint8_t *host, const char *file) {
+bool lsm_token_has_name(const uint8_t *host, const char *file) {
   uint8_t named[LSM_HOST_ID_SIZE];
   memcpy(named, host, sizeof(named));
   put_name(named, file);
@@ -275,19 +275,20 @@ int lsm_token_write(lsm_conn_store *cs, uint64_t txid) {
 
 /*------------------------------------------------------------------- peek */
 
-lsm_rc lsm_token_peek(const char *file, const uint8_t *host, uint64_t *txid, bool *known) {
+lsm_rc lsm_token_peek(const char *file, bool only_read, const uint8_t *host, uint64_t *txid,
+                      bool *known) {
   sqlite3 *db = NULL;
   home_row h;
   char *home = NULL;
   *txid = 0;
   *known = false;
-  int rc = sqlite3_open_v2(file, &db, SQLITE_OPEN_READWRITE, NULL);
+  int rc = sqlite3_open_v2(file, &db, only_read ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE, NULL);
   if (rc == SQLITE_OK) rc = sqlite3_busy_timeout(db, 10000);
   if (rc == SQLITE_OK) rc = find_shadow(db, "main", NULL, match_host, host, &h, &home);
   if (rc == SQLITE_OK && home != NULL) {
     *txid = h.txid;
     *known = true;
-  } else if (rc == SQLITE_OK && has_name(host, file)) {
+  } else if (rc == SQLITE_OK && lsm_token_has_name(host, file)) {
     *txid = LSM_TOKEN_LOST;
     *known = true;
   }

@@ -36,7 +36,11 @@ int lsm_token_write(lsm_conn_store *cs, uint64_t txid);
 /* The number another connection to the database FILE sees now, of the token
 ** with this host id; *known false: it has no such token. LSM_TOKEN_LOST: nor
 ** has it, but the id was made for a database of that name: nothing was committed
-** with it that has not been before. A connection of its own: any thread. */
-lsm_rc lsm_token_peek(const char *file, const uint8_t *host, uint64_t *txid, bool *known);
+** with it that has not been before. A connection of its own: any thread. only_read: of a
+** database that nobody here has open; what it would have to mend first it cannot tell. */
+lsm_rc lsm_token_peek(const char *file, bool only_read, const uint8_t *host, uint64_t *txid,
+                      bool *known);
+/* Can the host id have been made for a database file of that name? */
+bool lsm_token_has_name(const uint8_t *host, const char *file);
 
 #endif

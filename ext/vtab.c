@@ -91,7 +91,7 @@ static bool is_older_state(lsm_vtab *v) {
   if (lsm_token_read(cs, &mine) != SQLITE_OK) return false;
   const char *file = sqlite3_db_filename(v->conn->db, v->db_schema);
   return file != NULL && file[0] != 0 &&
-         lsm_token_peek(file, cs->token.host, &newest, &known) == LSM_OK && known &&
+         lsm_token_peek(file, false, cs->token.host, &newest, &known) == LSM_OK && known &&
          newest != LSM_TOKEN_LOST && newest > mine;
 }
 

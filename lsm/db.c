@@ -498,6 +498,7 @@ static lsm_rc init_locks(lsm_db *db) {
 /* Frees everything that open made; threads are gone. */
 static void free_db(lsm_db *db) {
   lsm_cursors_free_idle(db);
+  if (db->hosts != NULL) lsm_hosts_forget(db); /* those of the last catching up, too */
   lsm_snapshot_drop(db->latest);
   lsm_wal_close(db->wal);
   lsm_wal_close(db->imm_wal);

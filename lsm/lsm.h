@@ -83,8 +83,12 @@ typedef enum lsm_compression { LSM_COMPRESS_NONE, LSM_COMPRESS_ZLIB } lsm_compre
 #define LSM_HOST_SIZE 16
 
 /* The number the host keeps now; *known false: this is not a host that can be
-** asked. Called by lsm_open(), and only if the log has such transactions. */
+** asked. Called by lsm_open(), and by who finds that a writer was killed, and only if
+** the log has such transactions. */
 typedef lsm_rc (*lsm_host_txid_fn)(void *arg, const uint8_t *host, uint64_t *txid, bool *known);
+
+/* What people call the host, into NAME; nothing if it is not known. */
+typedef void (*lsm_host_name_fn)(void *arg, const uint8_t *host, char *name, size_t size);
 
 /* Returns when all that the host has committed so far would survive a power
 ** loss. Called by background threads before such transactions leave the log. */
@@ -102,6 +106,7 @@ typedef struct lsm_options {
                            ** anything in it is touched; NULL: any. Read by lsm_open() only */
   lsm_host_txid_fn host_txid; /* NULL: what is undecided is rolled back */
   lsm_host_sync_fn host_sync; /* may be NULL */
+  lsm_host_name_fn host_name; /* may be NULL; for messages */
   void *host_arg;
 } lsm_options;
 

@@ -127,6 +127,17 @@ static lsm_rc ask_host(replay *r) {
   return opt->host_txid(opt->host_arg, r->host, &r->host_txid, &r->host_known);
 }
 
+/* The waiting PREPARE needs an answer that nobody here can give. */
+static lsm_rc nobody_to_ask(const replay *r) {
+  const lsm_options *opt = &r->db->opt;
+  char name[512] = "";
+  if (opt->host_name != NULL) opt->host_name(opt->host_arg, r->host, name, sizeof(name));
+  return lsm_fail(LSM_CANTOPEN,
+                  "%s: transaction %llu was cut off and is undecided; open the database it"
+                  " belongs to first%s%s", r->path, (unsigned long long)r->txid,
+                  name[0] != 0 ? ": " : "", name);
+}
+
 /* The waiting PREPARE has no COMMIT after it. */
 static lsm_rc settle_undecided(replay *r, bool last) {
   lsm_db *db = r->db;
@@ -135,11 +146,7 @@ static lsm_rc settle_undecided(replay *r, bool last) {
   }
   lsm_rc rc = ask_host(r);
   if (rc != LSM_OK) return rc;
-  if (!r->host_known && db->opt.host_txid != NULL) {
-    return lsm_fail(LSM_CANTOPEN,
-                    "%s: transaction %llu is undecided; open the database it belongs to first",
-                    r->path, (unsigned long long)r->txid);
-  }
+  if (!r->host_known && db->opt.host_txid != NULL) return nobody_to_ask(r);
   if (!r->host_known || r->host_txid != r->txid) return LSM_OK;
   if (last) {
     db->log_commit = r->txid;

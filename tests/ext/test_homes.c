@@ -1,0 +1,232 @@
+/* test_homes.c: two databases on one store; the writer of one is killed between the store's
+** prepare and its commit. The other one's connections go on: they ask the first database,
+** though it is not open there. */
+#define _XOPEN_SOURCE 700 /* mkdtemp, nftw */
+#include <check.h>
+#include <ftw.h>
+#include <sqlite3.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "lsm.h"
+
+Suite *homes_suite(void);
+int sqlite3_lsmvtab_init(sqlite3 *db, char **err, const void *api);
+
+static char dir[64], a_file[100], b_file[100], store[100];
+
+static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw) {
+  (void)st, (void)type, (void)ftw;
+  return remove(path);
+}
+
+static sqlite3 *open_db(const char *name) {
+  sqlite3 *db;
+  char *err = NULL;
+  ck_assert_int_eq(sqlite3_open(name, &db), SQLITE_OK);
+  int rc = sqlite3_lsmvtab_init(db, &err, NULL);
+  ck_assert_msg(rc == SQLITE_OK || rc == SQLITE_OK_LOAD_PERMANENTLY, "%s", err);
+  sqlite3_busy_timeout(db, 60000);
+  return db;
+}
+
+static void run(sqlite3 *db, const char *sql) {
+  char *err = NULL;
+  int rc = sqlite3_exec(db, sql, NULL, NULL, &err);
+  ck_assert_msg(rc == SQLITE_OK, "%s: %d: %s", sql, rc, err);
+}
+
+static int number(sqlite3 *db, const char *sql) {
+  sqlite3_stmt *stmt;
+  ck_assert_msg(sqlite3_prepare_v2(db, sql, -1, &stmt, NULL) == SQLITE_OK, "%s: %s", sql,
+                sqlite3_errmsg(db));
+  ck_assert_msg(sqlite3_step(stmt) == SQLITE_ROW, "%s: %s", sql, sqlite3_errmsg(db));
+  int n = sqlite3_column_int(stmt, 0);
+  sqlite3_finalize(stmt);
+  return n;
+}
+
+static void create(const char *name, const char *mode) {
+  char sql[200];
+  sqlite3 *db = open_db(name);
+  snprintf(sql, sizeof(sql), "PRAGMA journal_mode=%s", mode);
+  run(db, sql);
+  run(db, "CREATE TABLE o(v); CREATE VIRTUAL TABLE l USING lsm(id INTEGER PRIMARY KEY, v, path='shared');"
+          "INSERT INTO l VALUES(1, 1); BEGIN; INSERT INTO l VALUES(2, 1); INSERT INTO o VALUES(1); COMMIT");
+  ck_assert_int_eq(sqlite3_close(db), SQLITE_OK);
+}
+
+/* The writer of b: what it says of the third row of l is what SQLite would have said had it
+** been killed there. committed: b was. Waits for a byte first. */
+static void write_and_die(int wait_for, bool committed) {
+  sqlite3 *db;
+  sqlite3_stmt *stmt;
+  lsm_options opt;
+  lsm_db *s;
+  lsm_txn *t;
+  char go;
+  uint8_t host[LSM_HOST_SIZE];
+  if (read(wait_for, &go, 1) != 1 || sqlite3_open(b_file, &db) != SQLITE_OK) _exit(1);
+  if (sqlite3_prepare_v2(db, "SELECT (SELECT value FROM l_lsm WHERE name = 'keyspace'), value"
+                             " FROM l_lsm WHERE name = 'host'", -1, &stmt, NULL) != SQLITE_OK ||
+      sqlite3_step(stmt) != SQLITE_ROW || sqlite3_column_bytes(stmt, 1) != LSM_HOST_SIZE) {
+    _exit(2);
+  }
+  uint32_t ks = (uint32_t)sqlite3_column_int(stmt, 0);
+  memcpy(host, sqlite3_column_blob(stmt, 1), LSM_HOST_SIZE);
+  sqlite3_finalize(stmt);
+  lsm_options_init(&opt);
+  lsm_slice key = {(const uint8_t *)"\x80\0\0\0\0\0\0\x03", 8}, row = {(const uint8_t *)"\x10\x01\x09", 3};
+  if (lsm_open(lsm_env_default(), store, &opt, &s) != LSM_OK ||
+      lsm_txn_begin(s, 1000, NULL, &t) != LSM_OK || lsm_txn_put(t, ks, key, row) != LSM_OK ||
+      lsm_txn_prepare(t, LSM_SYNC_FULL, host, NULL) != LSM_OK) {
+    _exit(3);
+  }
+  if (committed) {
+    char sql[100];
+    snprintf(sql, sizeof(sql), "UPDATE l_lsm SET value = %lld WHERE name = 'txid'",
+             (long long)lsm_txn_id(t));
+    if (sqlite3_exec(db, sql, NULL, NULL, NULL) != SQLITE_OK) _exit(4);
+  }
+  _exit(0);
+}
+
+static pid_t writer;
+static int go_fd;
+
+static void start_writer(bool committed) {
+  int fds[2];
+  ck_assert_int_eq(pipe(fds), 0);
+  go_fd = fds[1];
+  writer = fork();
+  ck_assert_int_ge(writer, 0);
+  if (writer == 0) write_and_die(fds[0], committed);
+  close(fds[0]);
+}
+
+static void let_writer_die(void) {
+  int status = 0;
+  ck_assert_int_eq((int)write(go_fd, "x", 1), 1);
+  ck_assert_int_eq(waitpid(writer, &status, 0), writer);
+  ck_assert_int_eq(status, 0);
+  close(go_fd);
+}
+
+static void setup(void) {
+  snprintf(dir, sizeof(dir), "/tmp/lsm-homes-XXXXXX");
+  ck_assert_ptr_nonnull(mkdtemp(dir));
+  snprintf(a_file, sizeof(a_file), "%s/a.db", dir);
+  snprintf(b_file, sizeof(b_file), "%s/b.db", dir);
+  snprintf(store, sizeof(store), "%s/shared", dir);
+}
+
+static void teardown(void) {
+  nftw(dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+/* Bits of _i: b had committed; a was open all the time; the journal mode. */
+START_TEST(test_the_other_database_is_asked) {
+  bool committed = _i & 1, open = _i & 2;
+  const char *mode = _i & 4 ? "DELETE" : "WAL";
+  sqlite3 *a = NULL;
+  create(a_file, mode);
+  create(b_file, mode);
+  start_writer(committed);
+  if (open) a = open_db(a_file);
+  if (open) ck_assert_int_eq(number(a, "SELECT count(*) FROM l"), 2);
+  let_writer_die();
+  if (!open) a = open_db(a_file);
+  run(a, "INSERT INTO l VALUES(3, 1); BEGIN; INSERT INTO l VALUES(4, 1); INSERT INTO o VALUES(4); COMMIT");
+  run(a, "SELECT lsm_flush('l')");
+  ck_assert_int_eq(number(a, "SELECT count(*) FROM l"), 4);
+  ck_assert_int_eq(sqlite3_close(a), SQLITE_OK);
+  sqlite3 *b = open_db(b_file);
+  ck_assert_int_eq(number(b, "SELECT count(*) FROM l"), committed ? 3 : 2);
+  run(b, "INSERT INTO l VALUES(5, 1)");
+  ck_assert_int_eq(sqlite3_close(b), SQLITE_OK);
+}
+END_TEST
+
+static void check_refused(sqlite3 *a, const char *sql, const char *name) {
+  char *err = NULL;
+  ck_assert_int_eq(sqlite3_exec(a, sql, NULL, NULL, &err), SQLITE_CANTOPEN);
+  ck_assert_msg(strstr(err, "undecided") != NULL, "%s", err);
+  ck_assert_msg((strstr(err, b_file) != NULL) == (name != NULL), "%s", err);
+  sqlite3_free(err);
+}
+
+/* It is not there, or another file is; or it may be one that the store was copied away from.
+** The message names it; and once it is there again all goes on. */
+START_TEST(test_the_other_database_cannot_be_asked) {
+  char away[120];
+  create(a_file, "WAL");
+  create(b_file, "WAL");
+  start_writer(true);
+  sqlite3 *a = open_db(a_file);
+  ck_assert_int_eq(number(a, "SELECT count(*) FROM l"), 2);
+  let_writer_die();
+  snprintf(away, sizeof(away), "%s/away.db", dir);
+  sqlite3 *b = open_db(b_file); /* its log into the file */
+  run(b, "PRAGMA journal_mode=DELETE");
+  ck_assert_int_eq(sqlite3_close(b), SQLITE_OK);
+  ck_assert_int_eq(rename(b_file, away), 0);
+  check_refused(a, "INSERT INTO l VALUES(3, 1)", b_file);
+  ck_assert_int_eq(number(a, "SELECT count(*) FROM l"), 2); /* reading goes on */
+  ck_assert_int_eq(sqlite3_open(b_file, &b), SQLITE_OK);
+  run(b, "CREATE TABLE l_lsm(name TEXT PRIMARY KEY, value) WITHOUT ROWID");
+  ck_assert_int_eq(sqlite3_close(b), SQLITE_OK);
+  check_refused(a, "INSERT INTO l VALUES(3, 1)", b_file);
+  ck_assert_int_eq(unlink(b_file), 0);
+  ck_assert_int_eq(mkfifo(b_file, 0600), 0); /* nor is anybody waited for */
+  check_refused(a, "INSERT INTO l VALUES(3, 1)", b_file);
+  ck_assert_int_eq(rename(away, b_file), 0);
+  run(a, "INSERT INTO l VALUES(3, 1)");
+  ck_assert_int_eq(sqlite3_close(a), SQLITE_OK);
+  b = open_db(b_file);
+  ck_assert_int_eq(number(b, "SELECT count(*) FROM l"), 3);
+  ck_assert_int_eq(sqlite3_close(b), SQLITE_OK);
+}
+END_TEST
+
+/* A copy of everything asks its own databases, not those that it was made of. */
+START_TEST(test_copied_store_asks_nobody_elsewhere) {
+  char cmd[300], copy[80], copied_a[100], copied_b[100];
+  create(a_file, "WAL");
+  create(b_file, "WAL");
+  start_writer(true);
+  let_writer_die();
+  snprintf(copy, sizeof(copy), "%s-copy", dir);
+  snprintf(cmd, sizeof(cmd), "cp -r %s %s", dir, copy);
+  ck_assert_int_eq(system(cmd), 0);
+  sqlite3 *b = open_db(b_file); /* the original goes on, and would say: not the last */
+  run(b, "BEGIN; INSERT INTO l VALUES(6, 1); INSERT INTO o VALUES(6); COMMIT");
+  ck_assert_int_eq(sqlite3_close(b), SQLITE_OK);
+  snprintf(copied_a, sizeof(copied_a), "%s/a.db", copy);
+  snprintf(copied_b, sizeof(copied_b), "%s/b.db", copy);
+  sqlite3 *a = open_db(copied_a);
+  check_refused(a, "INSERT INTO l VALUES(3, 1)", NULL);
+  b = open_db(copied_b);
+  ck_assert_int_eq(number(b, "SELECT count(*) FROM l"), 3);
+  run(a, "INSERT INTO l VALUES(3, 1)");
+  ck_assert_int_eq(sqlite3_close(a), SQLITE_OK);
+  ck_assert_int_eq(sqlite3_close(b), SQLITE_OK);
+  nftw(copy, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+}
+END_TEST
+
+Suite *homes_suite(void) {
+  Suite *s = suite_create("homes");
+  TCase *tc = tcase_create("homes");
+  tcase_add_checked_fixture(tc, setup, teardown);
+  tcase_set_timeout(tc, 120);
+  tcase_add_loop_test(tc, test_the_other_database_is_asked, 0, 8);
+  tcase_add_test(tc, test_the_other_database_cannot_be_asked);
+  tcase_add_test(tc, test_copied_store_asks_nobody_elsewhere);
+  suite_add_tcase(s, tc);
+  return s;
+}
