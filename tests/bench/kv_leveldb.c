@@ -1,6 +1,6 @@
 /* kv_leveldb.c: LevelDB through its C interface, as a rival. It cannot be told to
-** empty its memtable: what settles is what it does by itself. It maps its files, which
-** so count as its memory.
+** empty its memtable: what settles is what it does by itself. It maps its files: they
+** count as its memory, and the system reads ahead around each page (readcold).
 */
 #define _GNU_SOURCE
 #include "kv_bench.h"
