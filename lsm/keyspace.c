@@ -48,7 +48,10 @@ lsm_rc lsm_keyspace_drop(lsm_db *db, uint32_t id) {
   lsm_keyspace_options opt;
   lsm_edit e = {0};
   bool unknown;
-  lsm_rc rc = lsm_manifest_enter(db);
+  lsm_rc rc = LSM_OK;
+  /* A host that forgets, in a power loss, why it is unwanted would miss it. */
+  if (db->opt.host_sync != NULL) rc = db->opt.host_sync(db->opt.host_arg);
+  if (rc == LSM_OK) rc = lsm_manifest_enter(db);
   if (rc != LSM_OK) return rc;
   rc = lsm_keyspace_get(db, id, &opt);
   if (rc == LSM_OK) rc = lsm_edit_drop_keyspace(&e, id);

@@ -91,7 +91,8 @@ typedef lsm_rc (*lsm_host_txid_fn)(void *arg, const uint8_t *host, uint64_t *txi
 typedef void (*lsm_host_name_fn)(void *arg, const uint8_t *host, char *name, size_t size);
 
 /* Returns when all that the host has committed so far would survive a power
-** loss. Called by background threads before such transactions leave the log. */
+** loss. Called by background threads before such transactions leave the log, and before
+** a keyspace is dropped. */
 typedef lsm_rc (*lsm_host_sync_fn)(void *arg);
 
 /* Of a store; every field has a default (lsm_options_init). */
@@ -158,8 +159,8 @@ lsm_rc lsm_keyspace_create(lsm_db *db, const lsm_keyspace_options *opt, uint32_t
 /* Its options; LSM_NOTFOUND when there is none of that number. */
 lsm_rc lsm_keyspace_get(lsm_db *db, uint32_t id, lsm_keyspace_options *opt);
 
-/* Forgets an empty or unwanted keyspace and its files at once; cursors that
-** are open on it go on. Not part of a transaction. */
+/* Forgets an empty or unwanted keyspace and its files at once, when host_sync has
+** returned; cursors that are open on it go on. Not part of a transaction. */
 lsm_rc lsm_keyspace_drop(lsm_db *db, uint32_t id);
 
 /*--------------------------------------------------------------- snapshots */

@@ -173,6 +173,18 @@ static bool run_bound(sqlite3 *db, unsigned w, unsigned n, const char *sql) {
   " ORDER BY l DESC LIMIT 1"
 #define NEXT_H "(SELECT max(h) FROM o)"
 
+/* Each writer has an index on a, that comes and goes. REQUIRES: a transaction. */
+static void toggle_index(sqlite3 *db, unsigned w) {
+  char sql[200];
+  snprintf(sql, sizeof sql, "SELECT count(*) FROM a_lsm WHERE value LIKE 'INDEX \"x%u\" %%'", w);
+  bool there = query_number(db, sql) > 0;
+  snprintf(sql, sizeof sql,
+           there ? "SELECT lsm_drop_index('a', 'x%u')"
+                 : "SELECT lsm_create_index('a', 'x%u', 'n DESC, kind')",
+           w);
+  insist(db, sql);
+}
+
 static bool write_kind(sqlite3 *db, unsigned w, unsigned n, kind k) {
   char into_a[300];
   bool with_o = in_o(k), good = true;
@@ -183,6 +195,7 @@ static bool write_kind(sqlite3 *db, unsigned w, unsigned n, kind k) {
                      " ORDER BY l DESC LIMIT 1) FROM o") &&
            run_bound(db, w, n, "UPDATE ob SET balance = balance - ?5 WHERE k = ?6");
   }
+  if (k == MIXED && good && mix(w * 131u + n) % 4 == 0) toggle_index(db, w);
   good = good && run_bound(db, w, n, into_a) &&
          run_bound(db, w, n, "UPDATE b SET balance = balance + ?5 WHERE k = ?6");
   if (in_c(k)) good = good && run_bound(db, w, n, "INSERT INTO c VALUES(?1, ?2, ?4)");

@@ -447,6 +447,24 @@ START_TEST(test_host_sync_before_durable_commit) {
 }
 END_TEST
 
+/* The host's commit that made a keyspace unwanted must not be lost when it is gone. */
+START_TEST(test_host_sync_before_drop) {
+  host h = {0, 0, true, LSM_IOERR};
+  lsm_keyspace_options ko;
+  ck_lsm(lsm_close(db));
+  opt.host_sync = count_sync;
+  opt.host_arg = &h;
+  ck_lsm(lsm_open(env, STORE_DIR, &opt, &db));
+  uint32_t ks = store_keyspace(db, LSM_LEVELED);
+  expect(lsm_keyspace_drop(db, ks), LSM_IOERR, "cannot be synced");
+  ck_lsm(lsm_keyspace_get(db, ks, &ko));
+  h.rc = LSM_OK;
+  ck_lsm(lsm_keyspace_drop(db, ks));
+  ck_assert_int_eq(h.calls, 2);
+  ck_assert_int_eq(lsm_keyspace_get(db, ks, &ko), LSM_NOTFOUND);
+}
+END_TEST
+
 static bool stop_third(void *arg) {
   int *calls = arg;
   return ++*calls >= 3;
@@ -484,6 +502,7 @@ Suite *db_txn_suite(void) {
   tcase_add_loop_test(tc, test_host_lost_commits, 0, 3);
   tcase_add_test(tc, test_host_sync_before_flush);
   tcase_add_test(tc, test_host_sync_before_durable_commit);
+  tcase_add_test(tc, test_host_sync_before_drop);
   tcase_add_test(tc, test_busy);
   tcase_set_timeout(tc, 60);
   suite_add_tcase(s, tc);
