@@ -39,6 +39,8 @@ Known differences, left out below where they are named:
      another collation than o.t loses rows if o is the outer table, ordinary tables too.
      The same with GLOB, and between two columns of one table that is joined with itself.
  D13 What an INSERT leaves out of a nullable column that was added with a DEFAULT is NULL (see D1). Not left out.
+ D14 SQLite 3.40 at times calls an ordinary WITHOUT ROWID table to which columns were added malformed, in a SELECT,
+     while integrity_check finds nothing. Not compared then.
 """
 import argparse
 import os
@@ -622,6 +624,8 @@ class Session:
         got = self.run(self.dbs[1], sql, args)
         if self.verbose:
             print(sql, args, want[1])
+        if want[1] and want[1][1] & 0xff == 11 and sql.startswith("SELECT"):  # D14
+            return
         if (want[1] is None) != (got[1] is None) or want[1] != got[1]:
             self.fail("errors differ", want[1], got[1])
         if want[3] != got[3]:
