@@ -88,13 +88,28 @@ lsm_rc lsm_compact_pick(lsm_db *db, const lsm_stuck *stuck, bool *found, lsm_pla
   return rc;
 }
 
-lsm_rc lsm_compact_pick_rest(lsm_db *db, const lsm_stuck *stuck, bool *found, lsm_plan *plan) {
+/* A tree that takes much more room than what it shows: a step towards one run. An
+** estimate that fails (a damaged table) is no reason for anything. */
+static lsm_rc pick_hidden(lsm_db *db, const lsm_tree *t, const lsm_picker_options *opt, bool *found,
+                          lsm_plan *plan) {
+  bool much = false;
+  if (lsm_tree_hides_much(db, t, &much) != LSM_OK || !much) return LSM_OK;
+  return lsm_picker_down(t, opt, found, plan);
+}
+
+lsm_rc lsm_compact_pick_rest(lsm_db *db, const lsm_stuck *stuck, bool hidden, bool *found,
+                             lsm_plan *plan) {
   lsm_version *v = lsm_db_version(db);
+  lsm_picker_options opt = lsm_picker_now(db);
   lsm_rc rc = LSM_OK;
   *found = false;
   for (size_t t = 0; rc == LSM_OK && !*found && t < v->count; t++) {
     if (lsm_is_stuck(stuck, v->trees[t]->keyspace)) continue;
-    rc = lsm_picker_rest(v->trees[t], &db->picker, found, plan);
+    rc = lsm_picker_rest(v->trees[t], &opt, found, plan);
+  }
+  for (size_t t = 0; hidden && rc == LSM_OK && !*found && t < v->count; t++) {
+    if (lsm_is_stuck(stuck, v->trees[t]->keyspace)) continue;
+    rc = pick_hidden(db, v->trees[t], &opt, found, plan);
   }
   lsm_version_unref(v);
   return rc;
@@ -177,8 +192,10 @@ static bool must_stop(job *j) {
   lsm_mutex_lock(&j->db->mu);
   bool closing = j->db->closing;
   int waiting = j->db->l0_pressure - j->level0_runs;
+  int behind = waiting > 0 ? j->db->l0_pressure - j->db->picker.l0_trigger : 0;
   lsm_mutex_unlock(&j->db->mu);
-  lsm_output_pack(j->out, j->plan->pack || waiting < LSM_L0_HURRY);
+  bool hurry = waiting >= LSM_L0_HURRY || behind >= LSM_L0_HURRY;
+  lsm_output_pack(j->out, j->plan->pack || !hurry);
   return closing;
 }
 

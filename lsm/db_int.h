@@ -15,6 +15,7 @@
 **   drop.c     the clock; files in which everything has expired
 **   output.c   SSTables of a flush or compaction, cut and clipped
 **   flush.c    memtable to level 0
+**   hidden.c   how much of a keyspace newer entries hide
 **   compact.c  plans carried out
 **   sched.c    the background threads
 **   inspect.c  statistics, listings, estimates
@@ -520,10 +521,20 @@ void lsm_compact_release(lsm_db *db);
 lsm_picker_options lsm_picker_now(lsm_db *db);
 /* The most urgent plan over all keyspaces but those passed over. */
 lsm_rc lsm_compact_pick(lsm_db *db, const lsm_stuck *stuck, bool *found, lsm_plan *plan);
-/* What can be done of them while nothing is due. */
-lsm_rc lsm_compact_pick_rest(lsm_db *db, const lsm_stuck *stuck, bool *found, lsm_plan *plan);
+/* What can be done of them while nothing is due: what is not packed; with hidden, what
+** hides much that is older, too. */
+lsm_rc lsm_compact_pick_rest(lsm_db *db, const lsm_stuck *stuck, bool hidden, bool *found,
+                             lsm_plan *plan);
 /* Carries it out. REQUIRES: the slot. */
 lsm_rc lsm_compact_run(lsm_db *db, const lsm_plan *plan, const lsm_interrupt *intr);
+
+/*--------------------------------------------------------- hidden.c */
+
+/* Is a LSM_HIDDEN_SHARE of the tree's entries hidden by newer ones? An estimate; reads
+** some blocks. Of small trees the answer is no. */
+#define LSM_HIDDEN_SHARE 5
+#define LSM_HIDDEN_JOBS 16 /* small: fewer than so many times what is worth packing */
+lsm_rc lsm_tree_hides_much(lsm_db *db, const lsm_tree *t, bool *much);
 
 /*--------------------------------------------------------- sched.c */
 

@@ -509,6 +509,26 @@ lsm_rc lsm_picker_rest(const lsm_tree *t, const lsm_picker_options *opt, bool *f
   return rc;
 }
 
+lsm_rc lsm_picker_down(const lsm_tree *t, const lsm_picker_options *opt, bool *found,
+                       lsm_plan *plan) {
+  if (t->opt.compaction == LSM_TIERED) return lsm_picker_full(t, opt->now, found, plan);
+  memset(plan, 0, sizeof *plan);
+  *found = false;
+  int n = 0, deep = LAST_LEVEL;
+  while (n < LAST_LEVEL && t->levels[n].count == 0) n++;
+  while (deep > 0 && t->levels[deep].count == 0) deep--;
+  if (n > 0 && n >= deep) return LSM_OK; /* one run, or nothing */
+  if (n == 0 && deep == 0 && run_count(&t->levels[0]) < 2) return LSM_OK;
+  lsm_rc rc = n == 0 ? plan_level0(t, opt, plan) : plan_level(t, opt, n, plan);
+  plan->pack = true;
+  if (rc != LSM_OK) {
+    lsm_plan_fini(plan);
+  } else {
+    *found = true;
+  }
+  return rc;
+}
+
 /*------------------------------------------------------------- interface */
 
 void lsm_picker_scores(const lsm_tree *t, const lsm_picker_options *opt, double *score) {

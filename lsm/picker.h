@@ -75,6 +75,12 @@ lsm_rc lsm_picker_pick(const lsm_tree *t, const lsm_picker_options *opt, bool *f
 lsm_rc lsm_picker_rest(const lsm_tree *t, const lsm_picker_options *opt, bool *found,
                        lsm_plan *plan);
 
+/* A step towards one run, that is towards less room: of a leveled tree the newest
+** level that has files goes down, level 0 as a whole and of others the next file; of a
+** tiered one all runs become one. found: false when the tree is one run. */
+lsm_rc lsm_picker_down(const lsm_tree *t, const lsm_picker_options *opt, bool *found,
+                       lsm_plan *plan);
+
 /* All files of a tree into one run (lsm_compact): to the deepest level that
 ** holds files, at least 1; tiered: level 0. found: false for an empty tree,
 ** and for a tree that already is one run without tombstones, packed, and of which

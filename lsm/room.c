@@ -137,7 +137,7 @@ static void kick_rest(lsm_db *db) {
   lsm_plan plan;
   lsm_stuck none = {0};
   bool found = false;
-  if (lsm_compact_pick_rest(db, &none, &found, &plan) == LSM_OK && found) {
+  if (lsm_compact_pick_rest(db, &none, false, &found, &plan) == LSM_OK && found) {
     lsm_plan_fini(&plan);
     (void)lsm_sched_kick(db); /* else with the first flush */
   }

@@ -11,7 +11,7 @@
 #define RETRY_US 250000u      /* pause after a first failure; doubles */
 #define RETRY_MAX_US 8000000u /* up to this */
 #define IDLE_US 5000000u      /* longest sleep; wakes are by cv */
-#define QUIET_US 250000u      /* how long it has to be quiet, and looks apart */
+#define QUIET_US 100000u      /* how long it has to be quiet, and looks apart */
 #define QUIET_BYTES_PER_US 8u /* what users may write meanwhile */
 
 /* Keeps this thread's last message. REQUIRES: mu. */
@@ -79,6 +79,7 @@ typedef struct lookout {
   uint64_t at, bytes; /* of user data committed then */
   bool quiet;
   uint64_t rest_at; /* when to look for rest again */
+  uint64_t known;   /* the version in which there was nothing left */
 } lookout;
 
 /* Are there cycles to spare? Whoever waits for the store to be idle says so. */
@@ -99,13 +100,15 @@ static bool is_quiet(lsm_db *db, lookout *l) {
 /* What can be done when nothing is due; *later: when it is quiet. */
 static lsm_rc pick_rest(lsm_db *db, lookout *l, const lsm_stuck *stuck, bool *found,
                         lsm_plan *plan, bool *later) {
-  lsm_rc rc = lsm_compact_pick_rest(db, stuck, found, plan);
-  *later = rc == LSM_OK && *found && !is_quiet(db, l);
-  if (*later) {
-    lsm_plan_fini(plan);
-    *found = false;
-    l->rest_at = db->env->now_us(db->env) + QUIET_US;
-  }
+  lsm_mutex_lock(&db->mu);
+  uint64_t gen = db->version->gen;
+  lsm_mutex_unlock(&db->mu);
+  bool quiet = gen != l->known && is_quiet(db, l);
+  lsm_rc rc = LSM_OK;
+  if (quiet) rc = lsm_compact_pick_rest(db, stuck, true, found, plan);
+  if (quiet && rc == LSM_OK && !*found) l->known = gen;
+  *later = gen != l->known && !quiet;
+  if (*later) l->rest_at = db->env->now_us(db->env) + QUIET_US;
   return rc;
 }
 

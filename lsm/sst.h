@@ -92,6 +92,9 @@ lsm_rc lsm_sst_iter(lsm_sst *sst, bool fill_cache, lsm_iter **it);
 /* Its number, as it was opened with. */
 uint64_t lsm_sst_number(const lsm_sst *sst);
 
+/* The first key of the block about WHERE (0..1) in the file; LSM_NOTFOUND without points. */
+lsm_rc lsm_sst_sample(lsm_sst *sst, double where, lsm_buf *key);
+
 /* Its range tombstones; lives as long as the reader. */
 const lsm_rangeset *lsm_sst_ranges(const lsm_sst *sst);
 

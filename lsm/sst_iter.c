@@ -233,3 +233,15 @@ lsm_rc lsm_sst_iter(lsm_sst *sst, bool fill_cache, lsm_iter **it) {
   *it = &w->b.base;
   return LSM_OK;
 }
+
+lsm_rc lsm_sst_sample(lsm_sst *sst, double where, lsm_buf *key) {
+  lsm_iter *it = NULL;
+  if (sst->nblocks == 0) return LSM_NOTFOUND;
+  lsm_rc rc = lsm_sst_iter(sst, true, &it);
+  if (rc != LSM_OK) return rc;
+  size_t i = where <= 0 ? 0 : (size_t)(where * (double)sst->nblocks);
+  rc = first_from(self(it), i < sst->nblocks ? i : sst->nblocks - 1);
+  if (rc == LSM_OK) rc = lsm_buf_set(key, it->key);
+  lsm_iter_free(it);
+  return rc;
+}

@@ -503,6 +503,48 @@ START_TEST(test_rest) {
 }
 END_TEST
 
+static const pick_case down_cases[] = {
+    {"empty", LSM_LEVELED, {{0}}, NULL, "none"},
+    {"one run", LSM_LEVELED, {{0, 2, "a-b*", 200, 9, 0, 0}, {0, 2, "c-d*", 9, 9, 0, 0}}, NULL, "none"},
+    {"one level", LSM_LEVELED, {{2, 0, "a-b*", 200, 9, 0, 0}, {2, 0, "c-d*", 9, 9, 0, 0}}, NULL, "none"},
+    {"level 0 first",
+     LSM_LEVELED,
+     {{0, 3, "a-d*", 200, 9, 0, 0},
+      {0, 2, "a-b*", 100, 9, 0, 0},
+      {1, 0, "b-c*", 9000, 9, 0, 0},
+      {1, 0, "e-f*", 900, 9, 0, 0},
+      {2, 0, "a-f*", 900, 9, 0, 0}},
+     NULL,
+     "0>1 in=1,2,3 below=5"},
+    {"then the next file of the next level",
+     LSM_LEVELED,
+     {{1, 0, "a-b*", 200, 9, 0, 0},
+      {1, 0, "c-d*", 200, 9, 0, 0},
+      {2, 0, "a-e*", 900, 9, 0, 0},
+      {3, 0, "d-e*", 900, 9, 0, 0}},
+     "b",
+     "1>2 in=2,3 below=4 next=d"},
+    {"tiered: all at once",
+     LSM_TIERED,
+     {{0, 3, "a-d*", 100, 9, 0, 0}, {0, 2, "a-b*", 900, 9, 0, 0}, {0, 1, "a-b*", 900, 9, 0, 0}},
+     NULL,
+     "0>0 run=3 in=1,2,3"},
+};
+
+START_TEST(test_down) {
+  const pick_case *c = &down_cases[_i];
+  lsm_version *v = version_of(c, LSM_COMPRESS_ZLIB);
+  lsm_plan plan;
+  bool found;
+  char got[256] = "";
+  ck_assert_int_eq(lsm_picker_down(lsm_version_tree(v, KEYSPACE), &options, &found, &plan), LSM_OK);
+  show(found, &plan, got);
+  ck_assert_msg(strcmp(got, c->want) == 0, "%s: %s, not %s", c->name, got, c->want);
+  lsm_plan_fini(&plan);
+  lsm_version_unref(v);
+}
+END_TEST
+
 /* One run, which is only compact when it is packed. */
 START_TEST(test_full_packs) {
   const pick_case c = {
@@ -548,7 +590,7 @@ static bool fail_nth(void *arg) {
 START_TEST(test_nomem) {
   lsm_version *v = version_of(&pick_cases[15], LSM_COMPRESS_ZLIB); /* level 1: with a next_key */
   const lsm_tree *t = lsm_version_tree(v, KEYSPACE);
-  for (int how = 0; how < 3; how++) {
+  for (int how = 0; how < 4; how++) {
     for (int nth = 1;; nth++) {
       lsm_plan plan;
       bool found = true;
@@ -556,7 +598,8 @@ START_TEST(test_nomem) {
       lsm_set_malloc_hook(fail_nth, &n);
       lsm_rc rc = how == 0   ? lsm_picker_pick(t, &options, &found, &plan)
                   : how == 1 ? lsm_picker_full(t, 0, &found, &plan)
-                             : lsm_picker_rest(t, &options, &found, &plan);
+                  : how == 2 ? lsm_picker_rest(t, &options, &found, &plan)
+                             : lsm_picker_down(t, &options, &found, &plan);
       lsm_set_malloc_hook(NULL, NULL);
       ck_assert_int_eq(found, rc == LSM_OK);
       lsm_plan_fini(&plan);
@@ -579,6 +622,7 @@ Suite *picker_suite(void) {
   tcase_add_loop_test(tc, test_pick, 0, (int)(sizeof pick_cases / sizeof *pick_cases));
   tcase_add_loop_test(tc, test_full, 0, (int)(sizeof full_cases / sizeof *full_cases));
   tcase_add_loop_test(tc, test_rest, 0, (int)(sizeof rest_cases / sizeof *rest_cases));
+  tcase_add_loop_test(tc, test_down, 0, (int)(sizeof down_cases / sizeof *down_cases));
   tcase_add_test(tc, test_full_packs);
   tcase_add_test(tc, test_scores);
   tcase_add_test(tc, test_nomem);

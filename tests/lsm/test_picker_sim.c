@@ -324,6 +324,25 @@ static void rest(sim *s, const lsm_picker_options *opt) {
   ck_assert(left == 0 || left < opt->rest_bytes);
 }
 
+/* Down, step by step, to one run. */
+static void go_down(sim *s, const lsm_picker_options *opt) {
+  size_t runs = 0;
+  for (int steps = 0;; steps++) {
+    lsm_plan plan;
+    bool found;
+    ck_assert_int_eq(lsm_picker_down(tree(s), opt, &found, &plan), LSM_OK);
+    if (!found) break;
+    ck_assert_msg(steps < 2000, "going down does not come to an end");
+    check_below(s, &plan);
+    carry_out(s, &plan);
+    lsm_plan_fini(&plan);
+  }
+  const lsm_level *l0 = &tree(s)->levels[0];
+  for (size_t i = 0; i < l0->count; i += lsm_run_length(l0, i)) runs++;
+  for (int l = 1; l < LSM_MAX_LEVELS; l++) runs += tree(s)->levels[l].count > 0;
+  ck_assert_uint_le(runs, 1);
+}
+
 static void compact_fully(sim *s) {
   lsm_plan plan;
   bool found;
@@ -374,6 +393,7 @@ START_TEST(test_simulation) {
       if (rand() % 4 != 0) compact_until_idle(&s, &sims[_i].opt, 2);
       if (rand() % 9 == 0) rest(&s, &sims[_i].opt);
       if (rand() % 25 == 0) compact_fully(&s);
+      if (rand() % 25 == 0) go_down(&s, &sims[_i].opt);
     }
     compact_until_idle(&s, &sims[_i].opt, 0);
     ck_assert_int_gt(s.merges, 10);

@@ -152,6 +152,52 @@ START_TEST(test_after_reopen) {
 }
 END_TEST
 
+/* Rows that were written again, and many that went with one record: in the end there
+** is not much more than what can be seen. */
+START_TEST(test_hidden) {
+  uint32_t ks = keyspace(_i % 2 == 0 ? LSM_LEVELED : LSM_TIERED, LSM_COMPRESS_ZLIB);
+  load(ks, 0, 20000, SCATTERED, TEXT);
+  ck_lsm(lsm_flush(db, NULL));
+  ck_lsm(lsm_wait_idle(db, NULL));
+  uint64_t live = store_stats(db).sst_raw_bytes;
+  ck_assert_uint_eq(live, 20000 * (8 + 96 + 1));
+  if (_i < 2) {
+    for (unsigned i = 0; i < 4; i++) load(ks, i * 5000, i * 5000 + 2000, SCATTERED, TEXT);
+  } else {
+    store_delete_range(db, ks, "2", "d"); /* as hex digits: 11 of 16 rows */
+    live = live / 16 * 5;
+  }
+  ck_lsm(lsm_flush(db, NULL));
+  ck_lsm(lsm_wait_idle(db, NULL));
+  lsm_stats s = store_stats(db);
+  ck_assert_msg(s.sst_raw_bytes <= live / 4 * 5, "%zu bytes of %zu", (size_t)s.sst_raw_bytes,
+                (size_t)live);
+  store_verify(db);
+  check_at_rest(ks);
+}
+END_TEST
+
+/* New rows hide nothing, however many there are. */
+START_TEST(test_nothing_hidden) {
+  uint32_t ks = keyspace(LSM_LEVELED, LSM_COMPRESS_ZLIB);
+  bool much = true;
+  for (unsigned i = 0; i < 3; i++) {
+    load(ks, i * 3000, (i + 1) * 3000, SCATTERED, TEXT);
+    ck_lsm(lsm_flush(db, NULL));
+  }
+  lsm_version *v = lsm_db_version(db);
+  ck_lsm(lsm_tree_hides_much(db, lsm_version_tree(v, ks), &much));
+  ck_assert(!much);
+  lsm_version_unref(v);
+  load(ks, 0, 9000, SCATTERED, TEXT);
+  ck_lsm(lsm_flush(db, NULL));
+  v = lsm_db_version(db);
+  lsm_rc rc = lsm_tree_hides_much(db, lsm_version_tree(v, ks), &much);
+  ck_assert(rc == LSM_OK && (much || lsm_version_tree(v, ks)->levels[0].count < 3));
+  lsm_version_unref(v);
+}
+END_TEST
+
 Suite *rest_suite(void) {
   Suite *s = suite_create("rest");
   TCase *tc = tcase_create("rest");
@@ -161,6 +207,8 @@ Suite *rest_suite(void) {
   tcase_add_test(tc, test_no_compression);
   tcase_add_test(tc, test_compact_packs);
   tcase_add_test(tc, test_after_reopen);
+  tcase_add_loop_test(tc, test_hidden, 0, 4);
+  tcase_add_test(tc, test_nothing_hidden);
   suite_add_tcase(s, tc);
   return s;
 }
