@@ -417,8 +417,11 @@ static inline lsm_rc lsm_take_value(const lsm_db *db, lsm_kind kind, lsm_slice f
 /* Do the keyspace's values expire? V is asked first, and, if the keyspace is made
 ** since, the current version. Takes mu then. */
 bool lsm_keyspace_expires(lsm_db *db, const lsm_version *v, uint32_t keyspace);
-/* Takes files in which everything has expired, and nothing older is hidden by, out of
-** the store, without reading them. REQUIRES: the compaction slot. */
+/* Adds to the edit that those files of the tree go in which everything has expired at
+** NOW, and by which nothing older is hidden that stays; to *entries their values. */
+lsm_rc lsm_tree_drop_expired(const lsm_tree *t, uint64_t now, lsm_edit *e, uint64_t *entries);
+/* Takes such files, of all keyspaces, out of the store, without reading them.
+** REQUIRES: the compaction slot. */
 lsm_rc lsm_drop_expired(lsm_db *db, bool *dropped);
 /* Starts looking for what has expired while nobody had the store. */
 void lsm_drop_at_open(lsm_db *db);

@@ -93,23 +93,23 @@ static lsm_rc look_at_run(look *k, lsm_filemeta *const *files, size_t count) {
   return rc;
 }
 
-static lsm_rc look_at_tree(look *k, const lsm_tree *t) {
+lsm_rc lsm_tree_drop_expired(const lsm_tree *t, uint64_t now, lsm_edit *e, uint64_t *entries) {
   const lsm_level *l0 = &t->levels[0];
+  look k = {.now = now, .edit = e};
   size_t count = 0;
   lsm_rc rc = LSM_OK;
   for (int l = 0; l < LSM_MAX_LEVELS; l++) count += t->levels[l].count;
-  k->kept = lsm_malloc(count * sizeof *k->kept);
-  if (k->kept == NULL) return lsm_nomem();
-  k->nkept = 0;
+  k.kept = lsm_malloc(count * sizeof *k.kept);
+  if (k.kept == NULL) return lsm_nomem();
   for (int l = LSM_MAX_LEVELS - 1; l > 0 && rc == LSM_OK; l--) {
-    rc = look_at_run(k, t->levels[l].files, t->levels[l].count);
+    rc = look_at_run(&k, t->levels[l].files, t->levels[l].count);
   }
   for (size_t end = l0->count, i; end > 0 && rc == LSM_OK; end = i) {
     for (i = end - 1; i > 0 && l0->files[i - 1]->run == l0->files[end - 1]->run; i--) continue;
-    rc = look_at_run(k, l0->files + i, end - i);
+    rc = look_at_run(&k, l0->files + i, end - i);
   }
-  lsm_free(k->kept);
-  k->kept = NULL;
+  lsm_free(k.kept);
+  *entries += k.entries;
   return rc;
 }
 
@@ -127,27 +127,27 @@ static bool any_expired(const lsm_version *v, uint64_t now) {
   return false;
 }
 
-static lsm_rc look_at_version(look *k, const lsm_version *v) {
+static lsm_rc look_at_version(const lsm_version *v, uint64_t now, lsm_edit *e, uint64_t *entries) {
   lsm_rc rc = LSM_OK;
   for (size_t t = 0; t < v->count && rc == LSM_OK; t++) {
-    if (v->trees[t]->opt.expires) rc = look_at_tree(k, v->trees[t]);
+    if (v->trees[t]->opt.expires) rc = lsm_tree_drop_expired(v->trees[t], now, e, entries);
   }
   return rc;
 }
 
 lsm_rc lsm_drop_expired(lsm_db *db, bool *dropped) {
   lsm_edit e = {0};
-  look k = {.now = lsm_now(db), .edit = &e};
+  uint64_t now = lsm_now(db), entries = 0;
   bool unknown = false;
   *dropped = false;
   lsm_version *v = lsm_db_version(db);
-  bool any = any_expired(v, k.now);
+  bool any = any_expired(v, now);
   lsm_version_unref(v);
   if (!any) return LSM_OK;
   lsm_rc rc = lsm_manifest_enter(db);
   if (rc != LSM_OK) return rc;
   v = lsm_db_version(db);
-  rc = look_at_version(&k, v);
+  rc = look_at_version(v, now, &e, &entries);
   if (rc == LSM_OK && e.nremoved > 0) {
     rc = lsm_db_log_edit(db, &e, &unknown);
     *dropped = rc == LSM_OK;
@@ -156,7 +156,7 @@ lsm_rc lsm_drop_expired(lsm_db *db, bool *dropped) {
   lsm_version_unref(v);
   if (*dropped) {
     LSM_COUNT(db, expired_files, e.nremoved);
-    LSM_COUNT(db, expired_entries, k.entries);
+    LSM_COUNT(db, expired_entries, entries);
   }
   lsm_edit_fini(&e);
   lsm_db_purge(db);

@@ -1,9 +1,10 @@
-/* test_expiry.c: times of values: summed up, applied to a walk, kept by a table, and
-** what the picker makes of them. */
+/* test_expiry.c: times of values: summed up, applied to a walk, kept by a table, what
+** the picker makes of them, and which files go for them. */
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "db_int.h"
 #include "env.h"
 #include "expiry.h"
 #include "picker.h"
@@ -264,15 +265,14 @@ static const struct {
      "1 2"},
 };
 
-static lsm_version *version_of(int i) {
-  lsm_keyspace_options opt = {.compaction = picks[i].compaction, .block_size = 4096,
-                              .expires = true};
+static lsm_version *version_of(lsm_compaction compaction, const file_spec *files) {
+  lsm_keyspace_options opt = {.compaction = compaction, .block_size = 4096, .expires = true};
   lsm_version *v, *next;
   lsm_edit e = {0};
   ck_assert_int_eq(lsm_version_new(NULL, NULL, &v), LSM_OK);
   ck_assert_int_eq(lsm_edit_add_keyspace(&e, 1, &opt), LSM_OK);
-  for (uint64_t n = 0; n < 4 && picks[i].files[n].keys != NULL; n++) {
-    const file_spec *s = &picks[i].files[n];
+  for (uint64_t n = 0; n < 4 && files[n].keys != NULL; n++) {
+    const file_spec *s = &files[n];
     char lo[2] = {1, s->keys[0]}, hi[2] = {1, s->keys[2]};
     lsm_sst_props p = {.size = 1000, .entries = 10, .raw_bytes = 900, .expiry = s->expiry};
     lsm_filemeta *f;
@@ -302,7 +302,7 @@ static void show_plan(bool found, lsm_plan *p, bool levels, char *out) {
 START_TEST(test_pick) {
   static const lsm_picker_options small = {4, 1u << 20, 10, 2.0, 16, 1u << 30, 1u << 30, 0};
   lsm_picker_options opt = small;
-  lsm_version *v = version_of(_i);
+  lsm_version *v = version_of(picks[_i].compaction, picks[_i].files);
   lsm_plan plan;
   bool found;
   char text[100] = "", full[100] = "";
@@ -321,6 +321,53 @@ START_TEST(test_pick) {
 }
 END_TEST
 
+/*-------------------------------------------------------------------- drops */
+
+#define DEAD  {5, 6, 7}
+#define ALIVE {5, 6, 0}
+
+static const struct {
+  lsm_compaction compaction;
+  file_spec files[4]; /* keys NULL ends them */
+  const char *gone;
+} drops[] = {
+    {LSM_LEVELED, {{1, 0, "a-c", DEAD}}, "1"},
+    {LSM_LEVELED, {{1, 0, "a-c", ALIVE}}, ""},
+    {LSM_LEVELED, {{1, 0, "a-c", {0, 0, 0}}}, ""},
+    {LSM_LEVELED, {{1, 0, "a-c", {8, 8, 8}}}, ""},
+    {LSM_LEVELED, {{1, 0, "a-c", DEAD}, {1, 0, "d-e", ALIVE}, {1, 0, "f-f", DEAD}}, "1 3"},
+    /* what is older, and stays, is in the way */
+    {LSM_LEVELED, {{1, 0, "a-c", DEAD}, {2, 0, "c-e", ALIVE}}, ""},
+    {LSM_LEVELED, {{1, 0, "a-c", DEAD}, {6, 0, "b-b", ALIVE}}, ""},
+    {LSM_LEVELED, {{1, 0, "a-c", DEAD}, {2, 0, "d-e", ALIVE}}, "1"},
+    {LSM_LEVELED, {{1, 0, "a-c", DEAD}, {2, 0, "c-e", DEAD}}, "2 1"},
+    /* what is newer is not */
+    {LSM_LEVELED, {{1, 0, "a-c", ALIVE}, {2, 0, "c-e", DEAD}}, "2"},
+    {LSM_LEVELED, {{0, 9, "a-c", ALIVE}, {0, 8, "c-e", DEAD}, {1, 0, "b-d", DEAD}}, "3 2"},
+    /* one that has to wait holds others up */
+    {LSM_LEVELED, {{1, 0, "a-c", DEAD}, {2, 0, "c-e", DEAD}, {3, 0, "e-f", ALIVE}}, ""},
+    {LSM_TIERED, {{0, 9, "a-c", DEAD}, {0, 8, "c-e", DEAD}, {0, 7, "e-f", ALIVE}}, ""},
+    {LSM_TIERED, {{0, 7, "a-c", DEAD}, {0, 8, "c-e", DEAD}, {0, 9, "e-f", ALIVE}}, "1 2"},
+    {LSM_TIERED, {{0, 9, "a-c", DEAD}, {0, 9, "d-e", ALIVE}, {0, 8, "d-f", DEAD}}, "3 1"},
+};
+
+START_TEST(test_drop) {
+  lsm_version *v = version_of(drops[_i].compaction, drops[_i].files);
+  lsm_edit e = {0};
+  char text[100] = "";
+  uint64_t values = 0;
+  ck_assert_int_eq(lsm_tree_drop_expired(lsm_version_tree(v, 1), 7, &e, &values), LSM_OK);
+  for (size_t i = 0; i < e.nremoved; i++) {
+    sprintf(text + strlen(text), "%s%d", i > 0 ? " " : "", (int)e.removed[i].number);
+  }
+  ck_assert_str_eq(text, drops[_i].gone);
+  ck_assert_uint_eq(values, 10 * e.nremoved);
+  ck_assert_uint_eq(e.nadded, 0);
+  lsm_edit_fini(&e);
+  lsm_version_unref(v);
+}
+END_TEST
+
 #define COUNT(a) (int)(sizeof(a) / sizeof((a)[0]))
 
 Suite *expiry_suite(void) {
@@ -333,6 +380,7 @@ Suite *expiry_suite(void) {
   tcase_add_test(tc, test_walk_damaged);
   tcase_add_test(tc, test_table);
   tcase_add_loop_test(tc, test_pick, 0, COUNT(picks));
+  tcase_add_loop_test(tc, test_drop, 0, COUNT(drops));
   suite_add_tcase(s, tc);
   return s;
 }

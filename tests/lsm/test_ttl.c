@@ -401,6 +401,34 @@ START_TEST(test_chain) {
 }
 END_TEST
 
+/* Runs are merged over an older one that stays: what has expired in them still hides
+** what that has. */
+START_TEST(test_partial_merge) {
+  uint32_t ks = expiring(LSM_TIERED);
+  fill(ks, 'a', 300, 0);
+  ck_lsm(lsm_compact(db, ks, NULL));
+  for (int run = 0; run < 4; run++) {
+    if (run == 3) {
+      idle();
+      ck_assert_int_eq(store_count_files(env, ".sst"), 4);
+      set_clock(LATER);
+    }
+    lsm_txn *t = store_begin(db);
+    for (char c = 'p'; c < 'v'; c++) ck_lsm(lsm_txn_put(t, ks, lsm_slice_of(&c, 1), S("x")));
+    if (run < 3) ck_lsm(lsm_txn_put_until(t, ks, S("a001"), S("new"), LATER));
+    store_commit(t, LSM_SYNC_NORMAL);
+    ck_lsm(lsm_flush(db, NULL));
+  }
+  idle();
+  ck_assert_uint_eq(store_stats(db).expired_entries, 1);
+  ck_assert_int_eq(store_count_files(env, ".sst"), 2); /* the four are one */
+  ck_assert_str_eq(store_get(db, ks, "a001"), "-");
+  set_clock(START);
+  ck_assert_str_eq(store_get(db, ks, "a001"), "-");
+  ck_assert_int_eq(count(ks), 299 + 6);
+}
+END_TEST
+
 /* Half of a file has expired: it is written anew, unless soon it will go as a whole. */
 START_TEST(test_half) {
   uint32_t ks = expiring(_i ? LSM_TIERED : LSM_LEVELED);
@@ -478,6 +506,40 @@ START_TEST(test_estimate) {
   ck_lsm(lsm_estimate(snap, ks, LSM_SLICE_NULL, LSM_SLICE_NULL, &rows, &bytes));
   ck_assert_uint_eq(rows, 0);
   lsm_snapshot_release(snap);
+}
+END_TEST
+
+/* Two processes, as two handles: one drops what the other still reads. */
+START_TEST(test_two_processes) {
+  uint32_t ks = expiring(_i ? LSM_TIERED : LSM_LEVELED);
+  lsm_db *other = NULL;
+  lsm_snapshot *snap = NULL;
+  lsm_cursor *cur = NULL;
+  int n = 0;
+  ck_lsm(lsm_open(env, STORE_DIR, &opt, &other));
+  fill(ks, 'a', 100, LATER);
+  ck_lsm(lsm_snapshot_acquire(other, &snap));
+  ck_lsm(lsm_cursor_open(snap, ks, LSM_SLICE_NULL, LSM_SLICE_NULL, &cur));
+  ck_lsm(lsm_cursor_first(cur));
+  set_clock(LATER);
+  idle();
+  ck_assert_uint_eq(store_stats(db).sst_files, 0);
+  for (; lsm_cursor_valid(cur); n++) ck_lsm(lsm_cursor_next(cur));
+  ck_assert_int_eq(n, 100);
+  ck_assert_str_eq(store_get_in(snap, ks, "a001"), "-");
+  lsm_cursor_close(cur);
+  lsm_snapshot_release(snap);
+  ck_assert_str_eq(store_get(other, ks, "a001"), "-");
+  ck_lsm(lsm_wait_idle(other, NULL));
+  ck_assert_uint_eq(store_stats(other).sst_files, 0);
+  fill(ks, 'a', 1, 0);
+  ck_assert_str_eq(store_get(other, ks, "a000"), "some value or other");
+  store_verify(other);
+  ck_lsm(lsm_close(other));
+  idle();
+  ck_assert_int_eq(count(ks), 1);
+  reopen();
+  ck_assert_int_eq(store_count_files(env, ".sst"), 1);
 }
 END_TEST
 
@@ -639,10 +701,12 @@ Suite *ttl_suite(void) {
   tcase_add_loop_test(tc, test_blocked, 0, 2);
   tcase_add_loop_test(tc, test_clock_set_back, 0, 2);
   tcase_add_test(tc, test_chain);
+  tcase_add_test(tc, test_partial_merge);
   tcase_add_loop_test(tc, test_half, 0, 2);
   tcase_add_test(tc, test_flush);
   tcase_add_test(tc, test_drop_keyspace);
   tcase_add_test(tc, test_estimate);
+  tcase_add_loop_test(tc, test_two_processes, 0, 2);
   tcase_add_test(tc, test_manifest_version);
   tcase_add_loop_test(tc, test_failures, 0, 4);
   tcase_add_test(tc, test_out_of_memory);
