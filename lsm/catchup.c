@@ -12,6 +12,8 @@
 ** the flush of all logs before the last. It can be newer, and say that the log
 ** is flushed: then the log's word has moved on, too, and both are loaded again.
 **
+** Owns:  the log that is followed (db->followed), open since it was first read on in.
+**
 ** A writer that was killed left `dirty` set: the next one settles the end of
 ** the log as recovery would, before it does anything else; and so does a
 ** reader, for whom the host may show already what the log still hides. */

@@ -1,6 +1,6 @@
 /* db.c: a store from open to close; edits of its manifest.
 **
-** Owns:  lsm_db, its directory's lock, the order of edits.
+** Owns:  lsm_db, its share in the directory's locks, the order of edits.
 ** Holds: (1) what CURRENT's manifest says is what db->version says, but for an
 **            edit that is being made;
 **        (2) a file in db->version is on stable storage before the edit that
