@@ -168,7 +168,7 @@ static lsm_rc present_if_newest(lsm_conn_store *cs, uint64_t txid, lsm_snapshot 
                     lsm_store_path(cs->store));
     }
   }
-  if (rc == LSM_OK) rc = lsm_host_confirm(store, cs->token.host, *snap);
+  if (rc == LSM_OK) rc = lsm_host_confirm(store, cs->token.host, txid, *snap);
   if (rc != LSM_OK) {
     lsm_snapshot_release(*snap);
     *snap = NULL;

@@ -24,7 +24,8 @@ struct lsm_host {
   lsm_host *next;
   uint8_t id[LSM_HOST_SIZE];
   uint64_t lost;    /* transactions up to this number are not in the list */
-  uint64_t checked; /* nor are there others than those up to this one */
+  uint64_t checked; /* nor are there others than those up to this one, */
+  uint64_t newest;  /* but for some up to this one, of which nothing is known */
   bool met;         /* in the present go, see lsm_host_first() */
   int n;
   entry last[LSM_HOST_KEPT]; /* oldest first */
@@ -171,7 +172,8 @@ static lsm_rc choose(lsm_db *db, const uint8_t *id, uint64_t txid, lsm_snapshot 
     return first && take_kept(db, h->last[i].before, before) ? LSM_OK : stale(db);
   }
   if (h != NULL && i == 0 && txid < h->lost) return stale(db);
-  bool seen = txid >= db->unseen || (h != NULL && h->checked >= db->unseen);
+  bool seen = txid >= db->unseen ||
+              (h != NULL && h->checked >= db->unseen && txid >= h->newest);
   return seen ? LSM_OK : stale(db);
 }
 
@@ -250,12 +252,15 @@ lsm_rc lsm_snapshot_acquire_at(lsm_db *db, const uint8_t *host, uint64_t txid, i
   return rc;
 }
 
-lsm_rc lsm_host_confirm(lsm_db *db, const uint8_t *id, const lsm_snapshot *snap) {
+lsm_rc lsm_host_confirm(lsm_db *db, const uint8_t *id, uint64_t txid, const lsm_snapshot *snap) {
   lsm_rc rc = lsm_host_enter(db, id);
   if (rc != LSM_OK) return rc;
   lsm_mutex_lock(&db->mu);
   lsm_host *h = find_host(db, id);
-  if (h->checked < snap->txid) h->checked = snap->txid;
+  if (h->checked < snap->txid) {
+    h->checked = snap->txid;
+    h->newest = txid;
+  }
   lsm_mutex_unlock(&db->mu);
   return LSM_OK;
 }

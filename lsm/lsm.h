@@ -180,9 +180,10 @@ lsm_rc lsm_snapshot_acquire_at(lsm_db *db, const uint8_t *host, uint64_t txid, i
 ** first of its processes? If not, after a snapshot was acquired, it agrees with
 ** what any host's reader saw before that. */
 bool lsm_has_hosts(const lsm_db *db);
-/* The host had no transaction above the number its reader asked for when SNAP was
-** taken: so the reader found out. */
-lsm_rc lsm_host_confirm(lsm_db *db, const uint8_t *host, const lsm_snapshot *snap);
+/* The host had no transaction above TXID, the number its reader asked for, when SNAP
+** was taken: so the reader found out. */
+lsm_rc lsm_host_confirm(lsm_db *db, const uint8_t *host, uint64_t txid,
+                        const lsm_snapshot *snap);
 
 /* Is a transaction prepared, of whatever process, and not yet shown, or the log at work
 ** otherwise? wait: returns when that has ended, at the latest after WAIT_MS. */

@@ -142,16 +142,17 @@ END_TEST
 
 /* After an open nobody knows whose the transactions are that were there. */
 START_TEST(not_known_after_open) {
-  uint64_t txid = commit(HOST, 1);
+  uint64_t first = commit(HOST, 0), txid = commit(HOST, 1);
   store_put(db, ks, "k", "2");
   ck_lsm(lsm_close(db));
   db = store_open(env, &opt);
   ck_seen(HOST, txid, "LSM_STALE");
   lsm_snapshot *s = NULL;
   ck_lsm(lsm_snapshot_acquire(db, &s));
-  ck_lsm(lsm_host_confirm(db, HOST, s));
+  ck_lsm(lsm_host_confirm(db, HOST, txid, s));
   lsm_snapshot_release(s);
   ck_seen(HOST, txid, "2");
+  ck_seen(HOST, first, "LSM_STALE"); /* what its reader must not see is in the tables */
   ck_seen(OTHER, txid, "LSM_STALE");
   ck_seen(HOST, commit(HOST, 3), "3");
 }
