@@ -1,7 +1,7 @@
 /* cache.h: one memory budget for what is read from SSTables.
 **
 ** Two uses share it. Blocks: uncompressed data blocks, keyed by (file, offset);
-** the oldest go first, but those that were found since have a second chance.
+** those that were not found lately go first (CLOCK).
 ** Reservations: memory that others hold (index and filter of open tables), which
 ** makes the room for blocks smaller. Sharded by key; each shard has its lock, and
 ** its share of the budget.
