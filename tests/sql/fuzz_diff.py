@@ -439,6 +439,10 @@ class Generator:
                             "count(DISTINCT %s)"])
             if s.collation(c) or any(coll for path in [s.key] + s.paths for kc, coll, _ in path if kc == c):
                 f = rng.choice(["count(%s)", "count(DISTINCT %s)"])  # min() of equal texts: any of them
+            elif rng.random() < 0.5:
+                f = f.replace("min(%s)", "min(%s) + 0.0").replace("max(%s)", "max(%s) + 0.0")
+            elif "m" in f.replace("sum(", ""):  # D13
+                f = "count(%s)" if s.types[s.columns.index(c)] in ("", "TEXT", "VARCHAR(10)", "BLOB") else f
             where = self.where()
             if any(w in where for w in (" = CAST", " = (SELECT", "IN (SELECT")) and ("min" in f or "max" in f or "DISTINCT" in f):  # D8
                 f = "count(%s)"
