@@ -39,8 +39,5 @@ COMMIT;
 SELECT id, length(a), length(b) FROM lim ORDER BY id;
 SELECT length(a), length(b), length(c) FROM lk ORDER BY a, b;
 SELECT length(a || b) FROM lim;
-.limit length 50000
-SELECT id, length(b) FROM lim ORDER BY id;
-SELECT a FROM lim WHERE id = 6;
 .limit length 1000000000
 SELECT id, length(a), length(b) FROM lim ORDER BY id;
