@@ -180,6 +180,7 @@ typedef struct check {
   lsm_entry entry;
   lsm_buf found, row_key;
   bool stale; /* entries may have lost their rows */
+  bool quick; /* rows alone */
   char what[80]; /* is looked at: "row", "entry of index 1 (by_name)" */
 } check;
 
@@ -210,7 +211,8 @@ static lsm_rc check_row(check *c, lsm_slice key, lsm_slice value) {
   sqlite3_snprintf((int)sizeof(c->what), c->what, "row");
   lsm_row_point(&c->row, key, value);
   lsm_rc rc = lsm_row_check(&c->row);
-  for (int i = 0; i < c->v->nindex && rc == LSM_OK; i++) rc = check_has_entry(c, i);
+  int n = c->quick ? 0 : c->v->nindex;
+  for (int i = 0; i < n && rc == LSM_OK; i++) rc = check_has_entry(c, i);
   return rc;
 }
 
@@ -266,14 +268,14 @@ static lsm_rc check_keyspace(check *c, const lsm_vindex *x) {
   return rc;
 }
 
-/* Every row must be one of the table's definition and have its entries; every
-** entry must have its row. */
+/* Every row must be one of the table's definition and, unless quick, have its entries;
+** every entry must have its row. */
 static lsm_rc check_rows(const lsm_vtab *v, lsm_snapshot *snap, const lsm_interrupt *intr,
-                         findings *f) {
-  check c = {.v = v, .snap = snap, .intr = intr, .f = f};
+                         findings *f, bool quick) {
+  check c = {.v = v, .snap = snap, .intr = intr, .f = f, .quick = quick};
   lsm_rc rc = lsm_row_init(&c.row, v->schema);
   if (rc == LSM_OK) rc = check_keyspace(&c, NULL);
-  for (int i = 0; i < v->nindex && rc == LSM_OK; i++) {
+  for (int i = 0; i < v->nindex && rc == LSM_OK && !quick; i++) {
     name_index(&c, i);
     rc = check_keyspace(&c, &v->index[i]);
   }
@@ -284,36 +286,43 @@ static lsm_rc check_rows(const lsm_vtab *v, lsm_snapshot *snap, const lsm_interr
   return rc;
 }
 
-/* The store's files, then the table's rows. */
-static lsm_rc verify_table(pinned *p, findings *f) {
-  lsm_conn_store *cs = p->v->cs;
-  lsm_interrupt intr = lsm_conn_interrupt(p->conn);
+/* The table's rows, after all files of the store if files. */
+static lsm_rc verify_table(lsm_vtab *v, findings *f, bool files, bool quick) {
+  lsm_conn_store *cs = v->cs;
+  lsm_interrupt intr = lsm_conn_interrupt(v->conn);
   lsm_snapshot *snap = NULL, *at = NULL;
   uint64_t n;
-  lsm_rc rc = lsm_verify(lsm_store_db(cs->store), &intr, add_finding, f, &n);
+  lsm_rc rc = files ? lsm_verify(lsm_store_db(cs->store), &intr, add_finding, f, &n) : LSM_OK;
   if (rc != LSM_OK) return rc;
   lsm_conn_cursor_opened(cs);
-  rc = lsm_conn_snapshot(cs, p->v->db_schema, &snap);
+  rc = lsm_conn_snapshot(cs, v->db_schema, &snap);
   /* Rows and entries must be seen at one time, if they expire. */
   if (rc == LSM_OK) rc = lsm_snapshot_at(snap, lsm_now(lsm_store_db(cs->store)), &at);
-  if (rc == LSM_OK) rc = check_rows(p->v, at, &intr, f);
+  if (rc == LSM_OK) rc = check_rows(v, at, &intr, f, quick);
   lsm_snapshot_release(at);
   lsm_snapshot_release(snap);
   lsm_conn_cursor_closed(cs);
   return rc;
 }
 
+/* The findings as one text, to be sqlite3_free()d; SQLITE_NOMEM, SQLITE_TOOBIG. */
+static int finish_findings(findings *f, char **text) {
+  if (f->count > MAX_FINDINGS) {
+    sqlite3_str_appendf(f->text, "\nand %llu more", (unsigned long long)(f->count - MAX_FINDINGS));
+  }
+  int code = sqlite3_str_errcode(f->text);
+  *text = sqlite3_str_finish(f->text);
+  return code;
+}
+
 static void verify_func(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
   pinned p;
+  char *text;
   (void)argc;
   if (!arg_table(ctx, "lsm_verify", argv[0], &p)) return;
   findings f = {sqlite3_str_new(NULL), 0};
-  lsm_rc rc = verify_table(&p, &f);
-  if (f.count > MAX_FINDINGS) {
-    sqlite3_str_appendf(f.text, "\nand %llu more", (unsigned long long)(f.count - MAX_FINDINGS));
-  }
-  int code = sqlite3_str_errcode(f.text);
-  char *text = sqlite3_str_finish(f.text);
+  lsm_rc rc = verify_table(p.v, &f, true, false);
+  int code = finish_findings(&f, &text);
   if (rc != LSM_OK) {
     lsm_result_fail(ctx, rc);
   } else if (code == SQLITE_NOMEM) {
@@ -327,6 +336,37 @@ static void verify_func(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
   }
   sqlite3_free(text);
   unpin(&p);
+}
+
+/* Is it the first of the connection's tables in its store? Its check reads the files. */
+static bool is_first_of_store(const lsm_vtab *v) {
+  for (const lsm_vtab *o = v->conn->vtabs; o != NULL; o = o->next) {
+    if (o->cs == v->cs && o->keyspace < v->keyspace) return false;
+  }
+  return true;
+}
+
+int lsm_vtab_integrity(sqlite3_vtab *vtab, const char *schema, const char *table, int flags,
+                       char **err) {
+  lsm_vtab *v = (lsm_vtab *)vtab;
+  bool quick = (flags & 1) != 0;
+  char *text;
+  (void)schema, (void)table;
+  if (lsm_vtab_open_store(v) != SQLITE_OK) { /* what it says is the finding */
+    *err = sqlite3_mprintf("%s", vtab->zErrMsg != NULL ? vtab->zErrMsg : "cannot be opened");
+    sqlite3_free(vtab->zErrMsg);
+    vtab->zErrMsg = NULL;
+    return SQLITE_OK;
+  }
+  findings f = {sqlite3_str_new(NULL), 0};
+  lsm_rc rc = verify_table(v, &f, !quick && is_first_of_store(v), quick);
+  int code = finish_findings(&f, &text);
+  if (rc == LSM_OK && code == SQLITE_OK && f.count > 0) {
+    *err = text;
+    text = NULL;
+  }
+  sqlite3_free(text);
+  return rc != LSM_OK ? lsm_vtab_fail(vtab, rc) : code;
 }
 
 /*----------------------------------------------------------- delete_range */

@@ -537,33 +537,48 @@ int lsm_vtab_find(lsm_conn *c, const char *name, lsm_vtab **out, char **err) {
 
 /*----------------------------------------------------------------- module */
 
-static const sqlite3_module lsm_module = {
-    .iVersion = 3,
-    .xCreate = vtab_create,
-    .xConnect = vtab_connect,
-    .xBestIndex = lsm_vtab_best_index,
-    .xDisconnect = vtab_disconnect,
-    .xDestroy = vtab_destroy,
-    .xOpen = lsm_vtab_cursor_open,
-    .xClose = lsm_vtab_cursor_close,
-    .xFilter = lsm_vtab_filter,
-    .xNext = lsm_vtab_next,
-    .xEof = lsm_vtab_eof,
-    .xColumn = lsm_vtab_column,
-    .xRowid = lsm_vtab_rowid,
-    .xUpdate = lsm_vtab_update,
-    .xBegin = lsm_vtab_begin,
-    .xSync = lsm_vtab_sync,
-    .xCommit = lsm_vtab_commit,
-    .xRollback = lsm_vtab_rollback,
-    .xRename = vtab_rename,
-    .xSavepoint = lsm_vtab_savepoint,
-    .xRelease = lsm_vtab_release,
-    .xRollbackTo = lsm_vtab_rollback_to,
-    .xShadowName = vtab_shadow_name,
+/* A header before 3.44 does not know the last method; the library that is running may,
+** and finds it where it looks for it (iVersion 4). */
+typedef struct module {
+  sqlite3_module methods;
+#if SQLITE_VERSION_NUMBER < 3044000
+  int (*xIntegrity)(sqlite3_vtab *vtab, const char *schema, const char *table, int flags,
+                    char **err);
+#endif
+} module;
+
+static const module lsm_module = {
+    .methods.iVersion = 4,
+#if SQLITE_VERSION_NUMBER < 3044000
+    .xIntegrity = lsm_vtab_integrity,
+#else
+    .methods.xIntegrity = lsm_vtab_integrity,
+#endif
+    .methods.xCreate = vtab_create,
+    .methods.xConnect = vtab_connect,
+    .methods.xBestIndex = lsm_vtab_best_index,
+    .methods.xDisconnect = vtab_disconnect,
+    .methods.xDestroy = vtab_destroy,
+    .methods.xOpen = lsm_vtab_cursor_open,
+    .methods.xClose = lsm_vtab_cursor_close,
+    .methods.xFilter = lsm_vtab_filter,
+    .methods.xNext = lsm_vtab_next,
+    .methods.xEof = lsm_vtab_eof,
+    .methods.xColumn = lsm_vtab_column,
+    .methods.xRowid = lsm_vtab_rowid,
+    .methods.xUpdate = lsm_vtab_update,
+    .methods.xBegin = lsm_vtab_begin,
+    .methods.xSync = lsm_vtab_sync,
+    .methods.xCommit = lsm_vtab_commit,
+    .methods.xRollback = lsm_vtab_rollback,
+    .methods.xRename = vtab_rename,
+    .methods.xSavepoint = lsm_vtab_savepoint,
+    .methods.xRelease = lsm_vtab_release,
+    .methods.xRollbackTo = lsm_vtab_rollback_to,
+    .methods.xShadowName = vtab_shadow_name,
 };
 
 /* The connection's object goes with this module: it is the last to go. */
 int lsm_vtab_register(sqlite3 *db, lsm_conn *conn) {
-  return sqlite3_create_module_v2(db, "lsm", &lsm_module, conn, lsm_conn_free);
+  return sqlite3_create_module_v2(db, "lsm", &lsm_module.methods, conn, lsm_conn_free);
 }

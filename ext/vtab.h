@@ -187,7 +187,9 @@ int lsm_vtab_rollback_to(sqlite3_vtab *vtab, int n);
 /* backup.c: the SQL function lsm_backup; its user data is the lsm_conn. */
 void lsm_backup_func(sqlite3_context *ctx, int argc, sqlite3_value **argv);
 
-/* funcs.c and tvf.c */
+/* funcs.c and tvf.c. integrity: what PRAGMA integrity_check asks from 3.44 on. */
+int lsm_vtab_integrity(sqlite3_vtab *vtab, const char *schema, const char *table, int flags,
+                       char **err);
 int lsm_funcs_register(sqlite3 *db, lsm_conn *conn);
 int lsm_tvf_register(sqlite3 *db, lsm_conn *conn);
 
