@@ -9,9 +9,10 @@
 ** or of TEXT, a number given by a parameter finds only itself (or its text),
 ** but one from an INTEGER column also finds texts that look like it: '5' and
 ** ' 05' equal 5 there. What xFilter sees is the same. So such a search goes
-** through the different texts in the column that begin as a number can, and
-** also takes those that may equal it; SQLite drops what does not fit. Those
-** are few or none where keys are not texts of digits. Likewise below a text
+** from text to text of those that may equal it (numtext.h) and takes them too;
+** SQLite drops what does not fit. There are few such places, also where keys are
+** texts of digits (not so in DESC and RTRIM columns: there all texts are passed that
+** begin as a number can). Likewise below a text
 ** from such a column there are all texts that are numbers.
 **
 ** Holds: the ranges may contain more keys than asked for, never fewer. */
@@ -20,6 +21,7 @@
 #include <stdlib.h>
 
 #include "base.h"
+#include "numtext.h"
 
 /* Beyond so many ranges the key's remaining columns are left to SQLite; not in
 ** a merge, which needs each range to be one in all columns. */
@@ -232,6 +234,24 @@ static lsm_rc skip_value(const lsm_search *s, lsm_cursor *cur, int pos, lsm_key_
   return rc == LSM_OK ? lsm_cursor_seek_ge(cur, lsm_key_range_upper(r)) : rc;
 }
 
+/* To the first key that may have one of N's texts in column POS, its text TEXT having
+** been passed: over all that cannot where texts rise as keys do. */
+static lsm_rc skip_texts(const lsm_search *s, lsm_cursor *cur, int pos, const lsm_numtext *n,
+                         lsm_buf *text, lsm_key_range *r) {
+  const lsm_key_part *part = &s->path.part[pos];
+  lsm_key_bound open = {NULL, false};
+  bool may = true;
+  lsm_rc rc = LSM_OK;
+  bool rising = !part->desc && part->collation != LSM_COLL_RTRIM;
+  if (rising) rc = lsm_numtext_next(n, text, &may);
+  if (rc != LSM_OK) return rc;
+  if (may) return skip_value(s, cur, pos, r);
+  if (text->size == 0) return lsm_cursor_seek_ge(cur, lsm_slice_str("\xff"));
+  lsm_value from = lsm_value_text(lsm_buf_slice(text));
+  rc = lsm_key_range_of(r, s->path.part, s->eq, pos, (lsm_key_bound){&from, false}, open);
+  return rc == LSM_OK ? lsm_cursor_seek_ge(cur, lsm_key_range_lower(r)) : rc;
+}
+
 /* Goes on with each text that column POS has and that may equal NUMBER. Text
 ** with a zero byte is no number (and folded it could not be encoded again). */
 static lsm_rc descend_texts(lsm_search *s, int pos, double number) {
@@ -239,6 +259,8 @@ static lsm_rc descend_texts(lsm_search *s, int pos, double number) {
   lsm_key_range r = {0};
   lsm_cursor *cur = NULL;
   lsm_buf scratch = {0}, text = {0};
+  lsm_numtext texts;
+  lsm_numtext_init(&texts, number);
   lsm_rc rc = number_like(s, pos, &r);
   if (rc == LSM_OK) {
     rc = lsm_cursor_open(s->snap, s->path.keyspace, lsm_key_range_lower(&r),
@@ -255,7 +277,9 @@ static lsm_rc descend_texts(lsm_search *s, int pos, double number) {
     s->eq[pos] = lsm_value_text(lsm_buf_slice(&text));
     bool zero = text.size > 0 && memchr(text.data, 0, text.size) != NULL;
     if (!zero && lsm_text_may_equal(lsm_buf_slice(&text), number)) rc = descend(s, pos + 1);
-    if (rc == LSM_OK) rc = zero ? lsm_cursor_next(cur) : skip_value(s, cur, pos, &r);
+    if (rc == LSM_OK) {
+      rc = zero ? lsm_cursor_next(cur) : skip_texts(s, cur, pos, &texts, &text, &r);
+    }
   }
   lsm_cursor_close(cur);
   lsm_key_range_fini(&r);

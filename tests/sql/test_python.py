@@ -52,6 +52,30 @@ class Case(unittest.TestCase):
         return self.db.execute(sql, args).fetchone()[0]
 
 
+class TextKeys(Case):
+    def scans(self):
+        return self.one("SELECT value FROM lsm_stats('t') WHERE name = 'scans'")
+
+    def test_a_number_is_looked_for_in_few_places(self):
+        """A number given for a TEXT key may equal several texts, if it comes from a numeric column."""
+        self.db.execute("CREATE VIRTUAL TABLE t USING lsm(k TEXT PRIMARY KEY, v)")
+        self.db.execute("CREATE TABLE n(i INTEGER)")
+        self.db.execute("INSERT INTO t WITH RECURSIVE c(i) AS (VALUES(1) UNION ALL SELECT i + 1 FROM c WHERE i < 20000)"
+                        " SELECT i, 'v' || i FROM c")
+        self.db.execute("INSERT INTO t VALUES('0777', 'zero'), (' 777', 'blank'), ('777.0', 'point'), ('7770e-1', 'exponent'),"
+                        " ('776.99999999999999999999', 'nines'), ('777x', 'none')")
+        self.db.execute("SELECT lsm_flush('t')")
+        self.db.execute("INSERT INTO n VALUES(777), (5), (20001)")
+        for number, found in ((777, 1), (19999, 1), (20001, 0), (-3, 0), (10000, 1)):
+            before = self.scans()
+            self.assertEqual(len(self.db.execute("SELECT * FROM t WHERE k = ?", (number,)).fetchall()), found)
+            self.assertLess(self.scans() - before, 150)
+        self.assertEqual(self.db.execute("SELECT v FROM t WHERE k = 777").fetchall(), [("v777",)])
+        names = {v for v, in self.db.execute("SELECT t.v FROM n CROSS JOIN t ON t.k = n.i")}
+        if sqlite3.sqlite_version_info >= (3, 38):
+            self.assertEqual(names, {"zero", "blank", "point", "exponent", "nines", "v777", "v5"})
+
+
 class Basics(Case):
     def test_values_come_back(self):
         self.db.execute("CREATE VIRTUAL TABLE t USING lsm")
