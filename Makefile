@@ -191,7 +191,8 @@ $(foreach v,plain debug asan tsan clang libfuzzer,$(eval $(call VARIANT,$(v))))
 
 #------------------------------------------------------------------- targets
 .PHONY: all deps deps-bindings deps-bench demo test unit unit-asan unit-tsan layers symbols sql sql-asan bindings \
-        clang-build crash stress stress-tsan fuzz fuzz-short bench bench-smoke large load install uninstall clean format help
+        clang-build crash stress stress-tsan fuzz fuzz-short bench bench-smoke large load diff planted install uninstall clean \
+        format help
 
 all: $(EXTENSION) ## build the extension, lsmvtab.so (default)
 
