@@ -12,6 +12,7 @@ import sqlite3
 import unittest
 
 EXTENSION = os.environ.get("LSMVTAB", "./lsmvtab")
+STEP = 4 if os.environ.get("LD_PRELOAD") else 1  # a sanitizer: slow, and there for other faults
 NEW = sqlite3.sqlite_version_info >= (3, 38)  # affinities are known at planning
 
 TYPES = ["", "INT", "TEXT", "REAL", "NUMERIC", "BLOB", "TEXT COLLATE NOCASE", "COLLATE NOCASE", "TEXT COLLATE RTRIM"]
@@ -110,7 +111,7 @@ class Case(unittest.TestCase):
         self.pair.close()
 
     def tables(self, types=TYPES, keys=KEYS):
-        for t, key in itertools.product(types, keys):
+        for t, key in itertools.islice(itertools.product(types, keys), 0, None, STEP):
             rows = [(x, i % 7) for i, x in enumerate(STORED)]
             self.pair.table("t", key.format(t=t), rows, "k, v")
             yield t, key
@@ -130,7 +131,7 @@ class Comparisons(Case):
         for t, _ in self.tables():
             for op, x in itertools.product(OPERATORS, LITERALS):
                 self.check("SELECT k, v FROM t WHERE " + op.format(x=x))
-        self.assertGreater(self.count, 20000)
+        self.assertGreater(self.count, 20000 / STEP)
 
     def test_parameters(self):
         for t, _ in self.tables():
