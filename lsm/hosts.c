@@ -165,16 +165,17 @@ static lsm_rc choose(lsm_db *db, const uint8_t *id, uint64_t txid, lsm_snapshot 
   const lsm_host *h = find_host(db, id);
   uint64_t committed = atomic_load(&db->committed);
   *before = NULL;
+  /* What came in tables is in all states, on no list. */
+  bool seen = txid >= db->unseen ||
+              (h != NULL && h->checked >= db->unseen && txid >= h->newest);
+  if (!seen) return stale(db);
   int i = 0;
   while (h != NULL && i < h->n && h->last[i].txid <= txid) i++;
   if (h != NULL && i < h->n && h->last[i].txid <= committed) {
     bool first = i > 0 || txid >= h->lost;
     return first && take_kept(db, h->last[i].before, before) ? LSM_OK : stale(db);
   }
-  if (h != NULL && i == 0 && txid < h->lost) return stale(db);
-  bool seen = txid >= db->unseen ||
-              (h != NULL && h->checked >= db->unseen && txid >= h->newest);
-  return seen ? LSM_OK : stale(db);
+  return h != NULL && i == 0 && txid < h->lost ? stale(db) : LSM_OK;
 }
 
 /* Waits until the host's transaction TXID is in the store. Whoever can be the

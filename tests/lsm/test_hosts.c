@@ -203,6 +203,24 @@ START_TEST(in_another_process) {
 }
 END_TEST
 
+/* Between two transactions that another process has read in the log there were others, which
+** came to it in tables: the state before the second is not the one after the first. */
+START_TEST(some_came_in_tables) {
+  uint64_t first = commit(HOST, 1);
+  lsm_db *b = store_open(env, &opt);
+  ck_assert_str_eq(seen_by(b, HOST, first), "1");
+  uint64_t second = commit(HOST, 2), third = commit(HOST, 3);
+  ck_lsm(lsm_flush(db, NULL));
+  ck_assert_str_eq(seen_by(b, HOST, third), "3");
+  uint64_t fourth = commit(HOST, 4);
+  ck_assert_str_eq(seen_by(b, HOST, fourth), "4");
+  ck_assert_str_eq(seen_by(b, HOST, third), "3");
+  ck_assert_str_eq(seen_by(b, HOST, second), "LSM_STALE");
+  ck_assert_str_eq(seen_by(b, HOST, first), "LSM_STALE");
+  ck_lsm(lsm_close(b));
+}
+END_TEST
+
 /* What b shows of k and own to a reader of HOST at a number. */
 static const char *both_seen_by(lsm_db *b, uint64_t txid) {
   static char text[64];
@@ -351,6 +369,7 @@ Suite *hosts_suite(void) {
   tcase_add_test(tc, not_known_after_open);
   tcase_add_test(tc, a_host_that_is_ahead);
   tcase_add_test(tc, in_another_process);
+  tcase_add_test(tc, some_came_in_tables);
   tcase_add_loop_test(tc, commits_of_the_store_between, 0, 4);
   tcase_add_test(tc, readers_in_threads);
   tcase_add_test(tc, out_of_memory);
