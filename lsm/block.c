@@ -54,6 +54,20 @@ static bool get_frame(lsm_slice block, uint32_t *nrestarts, uint32_t *restarts_o
   return true;
 }
 
+/* The same of an index, if there is one. */
+static inline bool frame_of(lsm_slice block, const lsm_block_index *index, uint32_t *nrestarts,
+                            uint32_t *restarts_off) {
+  if (index == NULL) return get_frame(block, nrestarts, restarts_off);
+  *nrestarts = index->nrestarts;
+  *restarts_off = index->restarts_off;
+  return true;
+}
+
+static inline uint32_t restart_off(const uint8_t *data, const lsm_block_index *index,
+                                   uint32_t restarts_off, uint32_t i) {
+  return index != NULL ? index->off[i] : lsm_get_u32(data + restarts_off + (size_t)4 * i);
+}
+
 /* The key at restart i, whole; false when it is malformed. */
 static bool restart_key(const uint8_t *data, uint32_t restarts_off, uint32_t i, lsm_slice *key) {
   uint32_t off = lsm_get_u32(data + restarts_off + (size_t)4 * i);
@@ -65,15 +79,36 @@ static bool restart_key(const uint8_t *data, uint32_t restarts_off, uint32_t i, 
   return true;
 }
 
+void lsm_block_index_make(lsm_block_index *ix, lsm_slice block) {
+  uint32_t n, end;
+  memset(ix, 0, sizeof *ix);
+  if (!get_frame(block, &n, &end) || n > LSM_BLOCK_INDEXED) return;
+  for (uint32_t i = 0; i < n; i++) {
+    lsm_slice key;
+    if (!restart_key(block.data, end, i, &key)) return;
+    ix->head[i] = lsm_head_of(key.data, key.size);
+    ix->off[i] = lsm_get_u32(block.data + end + (size_t)4 * i);
+  }
+  ix->restarts_off = end;
+  ix->nrestarts = n;
+}
+
 /* The last restart whose key is <= key, or 0. */
 static bool find_restart(const uint8_t *data, uint32_t restarts_off, uint32_t nrestarts,
-                         lsm_slice key, uint32_t *restart) {
+                         const lsm_block_index *index, lsm_slice key, uint32_t *restart) {
   uint32_t lo = 0, hi = nrestarts - 1;
+  uint64_t first = index != NULL ? lsm_head_of(key.data, key.size) : 0;
   while (lo < hi) {
     uint32_t mid = lo + (hi - lo + 1) / 2;
     lsm_slice k;
-    if (!restart_key(data, restarts_off, mid, &k)) return false;
-    if (lsm_slice_cmp(k, key) <= 0) {
+    bool upto;
+    if (index != NULL && index->head[mid] != first) {
+      upto = index->head[mid] < first;
+    } else {
+      if (!restart_key(data, restarts_off, mid, &k)) return false;
+      upto = lsm_slice_cmp(k, key) <= 0;
+    }
+    if (upto) {
       lo = mid;
     } else {
       hi = mid - 1;
@@ -102,16 +137,17 @@ static inline void prefetch(const uint8_t *p, const uint8_t *end) {
 ** `match` is how much of key the one before, which is less, has in common. An
 ** entry that shares more than that with it is less than key for the same
 ** reason; any other is compared from its first own byte on. */
-lsm_rc lsm_block_get(lsm_slice block, lsm_slice key, const char *file, uint64_t file_off,
-                     lsm_kind *kind, lsm_slice *value) {
+lsm_rc lsm_block_get(lsm_slice block, const lsm_block_index *index, lsm_slice key,
+                     const char *file, uint64_t file_off, lsm_kind *kind, lsm_slice *value) {
   uint32_t n, end_off, r;
-  if (!get_frame(block, &n, &end_off)) return lsm_corrupt(file, file_off, "malformed block");
+  if (index != NULL && index->nrestarts == 0) index = NULL;
+  if (!frame_of(block, index, &n, &end_off)) return lsm_corrupt(file, file_off, "malformed block");
   if (n == 0) return LSM_NOTFOUND;
-  if (!find_restart(block.data, end_off, n, key, &r))
+  if (!find_restart(block.data, end_off, n, index, key, &r))
     return lsm_corrupt(file, file_off, "malformed restart in block");
 
-  uint32_t off = lsm_get_u32(block.data + end_off + (size_t)4 * r);
-  uint32_t limit = r + 1 < n ? lsm_get_u32(block.data + end_off + (size_t)4 * (r + 1)) : end_off;
+  uint32_t off = restart_off(block.data, index, end_off, r);
+  uint32_t limit = r + 1 < n ? restart_off(block.data, index, end_off, r + 1) : end_off;
   if (off >= limit || limit > end_off)
     return lsm_corrupt(file, file_off, "malformed restart in block");
   const uint8_t *p = block.data + off, *end = block.data + limit;
@@ -146,15 +182,23 @@ static lsm_rc malformed(lsm_block_iter *it, const char *what) {
 
 lsm_rc lsm_block_iter_init(lsm_block_iter *it, lsm_slice block, const char *file,
                            uint64_t file_off) {
+  return lsm_block_iter_init_indexed(it, block, NULL, file, file_off);
+}
+
+lsm_rc lsm_block_iter_init_indexed(lsm_block_iter *it, lsm_slice block,
+                                   const lsm_block_index *index, const char *file,
+                                   uint64_t file_off) {
   it->base.valid = false;
   it->base.key = LSM_SLICE_NULL;
   it->base.value = LSM_SLICE_NULL;
   it->block = block;
+  it->index = index != NULL && index->nrestarts > 0 ? index : NULL;
   it->file = file;
   it->file_off = file_off;
   it->off = it->next_off = it->limit = it->restart = it->shared = 0;
   it->nrestarts = it->restarts_off = it->nback = 0;
-  if (!get_frame(block, &it->nrestarts, &it->restarts_off)) return malformed(it, "malformed block");
+  if (!frame_of(block, it->index, &it->nrestarts, &it->restarts_off))
+    return malformed(it, "malformed block");
   return LSM_OK;
 }
 
@@ -212,10 +256,11 @@ static inline lsm_rc load(lsm_block_iter *it, uint32_t off, bool at_restart) {
 
 /* Makes what follows restart i, up to the next, the interval; *off is where it begins. */
 static inline lsm_rc enter_interval(lsm_block_iter *it, uint32_t i, uint32_t *off) {
-  const uint8_t *array = it->block.data + it->restarts_off;
-  *off = lsm_get_u32(array + (size_t)4 * i);
-  uint32_t limit =
-      i + 1 < it->nrestarts ? lsm_get_u32(array + (size_t)4 * (i + 1)) : it->restarts_off;
+  const uint8_t *data = it->block.data;
+  *off = restart_off(data, it->index, it->restarts_off, i);
+  uint32_t limit = i + 1 < it->nrestarts
+                       ? restart_off(data, it->index, it->restarts_off, i + 1)
+                       : it->restarts_off;
   if (*off >= limit || limit > it->restarts_off) return malformed(it, "malformed restart in block");
   it->restart = i;
   it->limit = limit;
@@ -345,7 +390,7 @@ lsm_rc lsm_block_iter_seek_le(lsm_block_iter *it, lsm_slice key) {
   it->base.valid = false;
   it->nback = 0;
   if (it->nrestarts == 0) return LSM_OK;
-  if (!find_restart(it->block.data, it->restarts_off, it->nrestarts, key, &r))
+  if (!find_restart(it->block.data, it->restarts_off, it->nrestarts, it->index, key, &r))
     return malformed(it, "malformed restart in block");
   lsm_rc rc = enter_interval(it, r, &off);
   if (rc != LSM_OK) return rc;
@@ -381,7 +426,7 @@ lsm_rc lsm_block_iter_seek_ge(lsm_block_iter *it, lsm_slice key) {
   it->base.valid = false;
   if (it->nrestarts == 0) return LSM_OK;
   uint32_t r;
-  if (!find_restart(it->block.data, it->restarts_off, it->nrestarts, key, &r))
+  if (!find_restart(it->block.data, it->restarts_off, it->nrestarts, it->index, key, &r))
     return malformed(it, "malformed restart in block");
   size_t match = 0;
   lsm_rc rc = load_restart(it, r);

@@ -53,6 +53,19 @@ lsm_rc lsm_block_builder_finish(lsm_block_builder *b, lsm_slice *block);
 void lsm_block_builder_clear(lsm_block_builder *b);
 void lsm_block_builder_fini(lsm_block_builder *b);
 
+/* What a search in a block begins with: where the restarts are and how their keys
+** begin. Made once for a block that is kept, it saves looking all over it. Of blocks
+** with more restarts there is none. */
+#define LSM_BLOCK_INDEXED 4
+typedef struct lsm_block_index {
+  uint32_t nrestarts; /* 0: none */
+  uint32_t restarts_off;
+  uint64_t head[LSM_BLOCK_INDEXED]; /* lsm_head_of() their keys */
+  uint32_t off[LSM_BLOCK_INDEXED];
+} lsm_block_index;
+/* Of a malformed block, too, there is none. */
+void lsm_block_index_make(lsm_block_index *ix, lsm_slice block);
+
 /* An entry of the interval that is walked down. */
 typedef struct lsm_block_back {
   uint32_t off, next_off;
@@ -66,6 +79,7 @@ typedef struct lsm_block_back {
 typedef struct lsm_block_iter {
   lsm_iter base; /* key points into keybuf, back_keys or, at restarts, the block */
   lsm_slice block;
+  const lsm_block_index *index; /* borrowed, or NULL */
   uint32_t nrestarts;
   uint32_t restarts_off; /* where the array begins */
   uint32_t off;          /* of the current entry */
@@ -86,6 +100,10 @@ typedef struct lsm_block_iter {
 ** next init), checking its frame: LSM_CORRUPT. Starts unpositioned. */
 lsm_rc lsm_block_iter_init(lsm_block_iter *it, lsm_slice block, const char *file,
                            uint64_t file_off);
+/* The same with the block's index, borrowed likewise. */
+lsm_rc lsm_block_iter_init_indexed(lsm_block_iter *it, lsm_slice block,
+                                   const lsm_block_index *index, const char *file,
+                                   uint64_t file_off);
 void lsm_block_iter_fini(lsm_block_iter *it);
 /* The moves of lsm_iter, called directly. Malformed entries: LSM_CORRUPT. */
 lsm_rc lsm_block_iter_first(lsm_block_iter *it);
@@ -96,8 +114,9 @@ lsm_rc lsm_block_iter_next(lsm_block_iter *it);
 lsm_rc lsm_block_iter_prev(lsm_block_iter *it);
 
 /* Looks key up without an iterator and without copying: *value is borrowed
-** from the block. LSM_NOTFOUND when it is not there; malformed: LSM_CORRUPT. */
-lsm_rc lsm_block_get(lsm_slice block, lsm_slice key, const char *file, uint64_t file_off,
-                     lsm_kind *kind, lsm_slice *value);
+** from the block. LSM_NOTFOUND when it is not there; malformed: LSM_CORRUPT.
+** index: the block's, or NULL. */
+lsm_rc lsm_block_get(lsm_slice block, const lsm_block_index *index, lsm_slice key,
+                     const char *file, uint64_t file_off, lsm_kind *kind, lsm_slice *value);
 
 #endif

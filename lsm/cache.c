@@ -25,7 +25,7 @@
 
 struct shard;
 
-/* One line of the processor's cache, the bytes follow. */
+/* Two lines of the processor's cache, the bytes follow. */
 typedef struct entry {
   lsm_block b; /* first: an lsm_block * is an entry * */
   /* constant once inserted */
@@ -35,6 +35,7 @@ typedef struct entry {
   void *memory; /* what was allocated for it */
   /* guarded by shard->mu while it leaves the table, then the victims' thread's */
   struct entry *chain;
+  uint64_t hint[LSM_BLOCK_HINT / 8];
 } entry;
 
 enum { LIVES = 2 };
@@ -268,6 +269,9 @@ lsm_block *lsm_cache_get(lsm_cache *cache, uint64_t file, uint64_t off) {
   size_t i = find_slot(s, hash, file, off);
   entry *e = s->slots[i].e;
   if (e != NULL) {
+#if defined(__GNUC__)
+    __builtin_prefetch(e->hint);
+#endif
     atomic_fetch_add_explicit(&e->b.refs, 1, memory_order_relaxed);
     s->lives[i] = LIVES;
     s->hits++;

@@ -22,6 +22,14 @@ typedef struct lsm_block {
   /* the rest is private to cache.c */
 } lsm_block;
 
+/* So many bytes in front of data are the user's, zeros at first: what he wants to know
+** of a block before he looks into it. They are a line of the processor's cache, beside
+** the one that a lookup reads anyway. */
+#define LSM_BLOCK_HINT 64
+static inline void *lsm_block_hint(const lsm_block *b) {
+  return b->data - LSM_BLOCK_HINT;
+}
+
 lsm_rc lsm_cache_new(size_t capacity, lsm_cache **cache);
 void lsm_cache_free(lsm_cache *cache); /* REQUIRES: nothing pinned */
 

@@ -82,7 +82,10 @@ static lsm_rc load(lsm_sst_walk *it, size_t i) {
   lsm_slice block;
   lsm_rc rc = it->fill_cache ? load_cached(it, i, &block)
                             : load_private(it, i, AHEAD, i < it->at, &block);
-  if (rc == LSM_OK) rc = lsm_block_iter_init(&it->b, block, it->sst->path, it->sst->refs[i].off);
+  const lsm_block_index *index = it->pin != NULL ? lsm_block_hint(it->pin) : NULL;
+  if (rc == LSM_OK) {
+    rc = lsm_block_iter_init_indexed(&it->b, block, index, it->sst->path, it->sst->refs[i].off);
+  }
   it->at = i;
   it->loaded = rc == LSM_OK;
   return rc;

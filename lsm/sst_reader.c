@@ -65,8 +65,11 @@ static lsm_rc new_block(const lsm_sst *s, size_t i, const uint8_t *p, lsm_block 
   if (rc != LSM_OK) {
     lsm_block_unpin(s->cache, *b);
     *b = NULL;
+    return rc;
   }
-  return rc;
+  _Static_assert(sizeof(lsm_block_index) <= LSM_BLOCK_HINT, "the index is the block's hint");
+  lsm_block_index_make(lsm_block_hint(*b), lsm_slice_of((*b)->data, raw_size));
+  return LSM_OK;
 }
 
 static lsm_rc read_block(const lsm_sst *s, size_t i, lsm_block **b) {
@@ -447,8 +450,8 @@ static lsm_rc search(lsm_sst *s, lsm_slice key, lsm_kind *kind, lsm_slice *value
   if (i == s->nblocks) return LSM_NOTFOUND;
   lsm_rc rc = lsm_sst_block(s, i, pin);
   if (rc != LSM_OK) return rc;
-  rc = lsm_block_get(lsm_slice_of((*pin)->data, (*pin)->size), key, s->path, s->refs[i].off, kind,
-                     value);
+  rc = lsm_block_get(lsm_slice_of((*pin)->data, (*pin)->size), lsm_block_hint(*pin), key, s->path,
+                     s->refs[i].off, kind, value);
   if (rc == LSM_OK && *kind == LSM_KIND_PUT) return LSM_OK;
   lsm_block_unpin(s->cache, *pin);
   *pin = NULL;

@@ -77,7 +77,7 @@ static void check_search(lsm_block_iter *it, const items *all, lsm_slice target)
   FUZZ_CHECK(is_at(it, all, ge));
   FUZZ_OK(lsm_block_iter_seek_le(it, target));
   FUZZ_CHECK(is_at(it, all, here ? ge : ge == 0 ? all->count : ge - 1));
-  lsm_rc rc = lsm_block_get(it->block, target, "block", 0, &kind, &value);
+  lsm_rc rc = lsm_block_get(it->block, NULL, target, "block", 0, &kind, &value);
   FUZZ_CHECK(rc == (here ? LSM_OK : LSM_NOTFOUND));
   if (here) FUZZ_CHECK(kind == all->at[ge].kind && lsm_slice_eq(value, all->at[ge].value));
 }
@@ -113,7 +113,7 @@ static void check_builder(const items *all) {
 static void use(lsm_block_iter *it, lsm_slice target) {
   lsm_kind kind;
   lsm_slice value;
-  lsm_rc rc = lsm_block_get(it->block, target, "block", 0, &kind, &value);
+  lsm_rc rc = lsm_block_get(it->block, NULL, target, "block", 0, &kind, &value);
   FUZZ_CHECK(rc == LSM_OK || rc == LSM_NOTFOUND || rc == LSM_CORRUPT);
   for (int way = 0; way < 4; way++) {
     rc = way == 0   ? lsm_block_iter_seek_ge(it, target)
@@ -135,7 +135,7 @@ static void run(lsm_slice block, lsm_slice target) {
     lsm_kind kind;
     lsm_slice value;
     FUZZ_CHECK(rc == LSM_CORRUPT);
-    FUZZ_CHECK(lsm_block_get(block, target, "block", 0, &kind, &value) == LSM_CORRUPT);
+    FUZZ_CHECK(lsm_block_get(block, NULL, target, "block", 0, &kind, &value) == LSM_CORRUPT);
     lsm_block_iter_fini(&it);
     return;
   }

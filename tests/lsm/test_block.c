@@ -103,7 +103,9 @@ static size_t model_le(const model *m, lsm_slice key) {
 static void check_get(lsm_slice block, const model *m, lsm_slice key) {
   lsm_kind kind;
   lsm_slice value;
-  lsm_rc rc = lsm_block_get(block, key, "f", 0, &kind, &value);
+  lsm_block_index index;
+  lsm_block_index_make(&index, block);
+  lsm_rc rc = lsm_block_get(block, rnd(2) == 0 ? NULL : &index, key, "f", 0, &kind, &value);
   size_t i = model_ge(m, key);
   if (i < m->n && lsm_slice_eq(key_of(&m->items[i]), key)) {
     ck_assert_int_eq(rc, LSM_OK);
@@ -151,6 +153,12 @@ static void random_moves(lsm_block_iter *it, const model *m, lsm_slice block, in
 
 static model the_model;
 
+/* With an index or without. */
+static void init_some(lsm_block_iter *it, lsm_slice block, lsm_block_index *index, bool indexed) {
+  lsm_block_index_make(index, block);
+  ck_assert_int_eq(lsm_block_iter_init_indexed(it, block, indexed ? index : NULL, "f", 0), LSM_OK);
+}
+
 START_TEST(test_against_model) {
   static const size_t sizes[] = {1, 2, 15, 16, 17, 32, 33, 100, 400};
   lsm_block_builder b = {0};
@@ -162,7 +170,9 @@ START_TEST(test_against_model) {
       int shape = round % 3;
       fill_model(m, sizes[i], shape);
       lsm_slice block = build(&b, m);
-      ck_assert_int_eq(lsm_block_iter_init(&it, block, "f", 0), LSM_OK);
+      lsm_block_index index;
+      init_some(&it, block, &index, round % 2 == 0);
+      ck_assert_int_eq(index.nrestarts > 0, m->n <= 16 * LSM_BLOCK_INDEXED);
       ck_assert(!it.base.valid);
       size_t k = 0;
       ck_assert_int_eq(lsm_block_iter_first(&it), LSM_OK);
@@ -222,7 +232,8 @@ START_TEST(test_long_intervals) {
     for (size_t e = 0; e < sizeof every / sizeof every[0]; e++) {
       fill_model(m, 150, round % 3);
       build_sparse(&bytes, m, every[e]);
-      ck_assert_int_eq(lsm_block_iter_init(&it, lsm_buf_slice(&bytes), "f", 0), LSM_OK);
+      lsm_block_index index;
+      init_some(&it, lsm_buf_slice(&bytes), &index, round % 2 == 0);
       ck_assert_int_eq(lsm_block_iter_last(&it), LSM_OK);
       size_t k = m->n;
       for (; it.base.valid; k--) {
@@ -255,7 +266,7 @@ START_TEST(test_empty_block) {
   ck_assert(!it.base.valid);
   ck_assert_int_eq(lsm_block_iter_seek_le(&it, lsm_slice_str("a")), LSM_OK);
   ck_assert(!it.base.valid);
-  ck_assert_int_eq(lsm_block_get(block, lsm_slice_str("a"), "f", 0, &kind, &value), LSM_NOTFOUND);
+  ck_assert_int_eq(lsm_block_get(block, NULL, lsm_slice_str("a"), "f", 0, &kind, &value), LSM_NOTFOUND);
   lsm_block_iter_fini(&it);
   lsm_block_builder_fini(&b);
 }
@@ -297,8 +308,11 @@ END_TEST
 static void exercise(lsm_slice block, lsm_block_iter *it) {
   lsm_kind kind;
   lsm_slice value, key = lsm_slice_str("keyb7");
-  (void)lsm_block_get(block, key, "f", 0, &kind, &value);
-  if (lsm_block_iter_init(it, block, "f", 0) != LSM_OK) return;
+  lsm_block_index index;
+  lsm_block_index_make(&index, block);
+  (void)lsm_block_get(block, NULL, key, "f", 0, &kind, &value);
+  (void)lsm_block_get(block, &index, key, "f", 0, &kind, &value);
+  if (lsm_block_iter_init_indexed(it, block, rnd(2) ? &index : NULL, "f", 0) != LSM_OK) return;
   size_t steps = 0;
   for (lsm_rc rc = lsm_block_iter_first(it); rc == LSM_OK && it->base.valid; steps++)
     rc = lsm_block_iter_next(it);
