@@ -40,3 +40,11 @@ SELECT count(*) FROM cache;
 SELECT lsm_compact('cache');
 SELECT sum(entries), sum(tombstones) FROM lsm_levels('cache');
 SELECT lsm_verify('cache');
+
+.print -- or let them expire by themselves: seconds since 1970; NULL is never
+CREATE VIRTUAL TABLE session USING lsm(key TEXT PRIMARY KEY, expires INTEGER, user, ttl_column=expires);
+INSERT INTO session VALUES('a', strftime('%s', 'now') + 3600, 'alice'), ('b', strftime('%s', 'now') - 1, 'bob'),
+  ('c', NULL, 'carol');
+SELECT key, user FROM session;
+UPDATE session SET expires = 0 WHERE user = 'carol';
+SELECT count(*) FROM session;
