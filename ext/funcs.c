@@ -136,6 +136,7 @@ static void compact_func(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
     if (rc == LSM_OK) rc = lsm_compact(db, p.v->keyspace, &intr);
     for (int i = 0; i < p.v->nindex && rc == LSM_OK; i++) {
       rc = lsm_compact(db, p.v->index[i].keyspace, &intr);
+      if (rc == LSM_NOTFOUND) rc = LSM_OK; /* dropped by another connection meanwhile */
     }
     if (rc == LSM_OK) result_ok(ctx);
     if (rc != LSM_OK) lsm_result_fail(ctx, rc);
@@ -286,16 +287,35 @@ static lsm_rc check_rows(const lsm_vtab *v, lsm_snapshot *snap, const lsm_interr
   return rc;
 }
 
-/* The table's rows, after all files of the store if files. */
-static lsm_rc verify_table(lsm_vtab *v, findings *f, bool files, bool quick) {
+/* Pins the table as it is in one state of the database, which state holds. */
+static lsm_rc pin_state(pinned *p, const char *name, sqlite3_stmt **state) {
+  lsm_conn *conn = p->conn;
+  char *err = NULL;
+  int code = lsm_vtab_look(conn, p->v->db_schema, state);
+  if (code != SQLITE_OK) return lsm_fail(LSM_BUSY, "%s", sqlite3_errmsg(conn->db));
+  unpin(p);
+  code = pin_table(conn, name, p, &err);
+  lsm_rc rc = code == SQLITE_OK ? LSM_OK
+                                : lsm_fail(LSM_MISUSE, "%s", err != NULL ? err : "out of memory");
+  sqlite3_free(err);
+  return rc;
+}
+
+/* All files of the table's store. */
+static lsm_rc verify_files(lsm_vtab *v, findings *f) {
+  lsm_interrupt intr = lsm_conn_interrupt(v->conn);
+  uint64_t n;
+  return lsm_verify(lsm_store_db(v->cs->store), &intr, add_finding, f, &n);
+}
+
+/* Its rows, as of now. state (may be NULL) has held the table until here. */
+static lsm_rc verify_rows(lsm_vtab *v, findings *f, bool quick, sqlite3_stmt *state) {
   lsm_conn_store *cs = v->cs;
   lsm_interrupt intr = lsm_conn_interrupt(v->conn);
   lsm_snapshot *snap = NULL, *at = NULL;
-  uint64_t n;
-  lsm_rc rc = files ? lsm_verify(lsm_store_db(cs->store), &intr, add_finding, f, &n) : LSM_OK;
-  if (rc != LSM_OK) return rc;
   lsm_conn_cursor_opened(cs);
-  rc = lsm_conn_snapshot(cs, v->db_schema, &snap);
+  lsm_rc rc = lsm_conn_snapshot(cs, v->db_schema, &snap);
+  sqlite3_finalize(state);
   /* Rows and entries must be seen at one time, if they expire. */
   if (rc == LSM_OK) rc = lsm_snapshot_at(snap, lsm_now(lsm_store_db(cs->store)), &at);
   if (rc == LSM_OK) rc = check_rows(v, at, &intr, f, quick);
@@ -321,7 +341,14 @@ static void verify_func(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
   (void)argc;
   if (!arg_table(ctx, "lsm_verify", argv[0], &p)) return;
   findings f = {sqlite3_str_new(NULL), 0};
-  lsm_rc rc = verify_table(p.v, &f, true, false);
+  sqlite3_stmt *state = NULL;
+  lsm_rc rc = verify_files(p.v, &f);
+  if (rc == LSM_OK) rc = pin_state(&p, (const char *)sqlite3_value_text(argv[0]), &state);
+  if (rc == LSM_OK) {
+    rc = verify_rows(p.v, &f, false, state);
+  } else {
+    sqlite3_finalize(state);
+  }
   int code = finish_findings(&f, &text);
   if (rc != LSM_OK) {
     lsm_result_fail(ctx, rc);
@@ -359,7 +386,8 @@ int lsm_vtab_integrity(sqlite3_vtab *vtab, const char *schema, const char *table
     return SQLITE_OK;
   }
   findings f = {sqlite3_str_new(NULL), 0};
-  lsm_rc rc = verify_table(v, &f, !quick && is_first_of_store(v), quick);
+  lsm_rc rc = !quick && is_first_of_store(v) ? verify_files(v, &f) : LSM_OK;
+  if (rc == LSM_OK) rc = verify_rows(v, &f, quick, NULL);
   int code = finish_findings(&f, &text);
   if (rc == LSM_OK && code == SQLITE_OK && f.count > 0) {
     *err = text;

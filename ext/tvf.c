@@ -236,6 +236,7 @@ static lsm_rc fill_levels(const lsm_vtab *v, rowset *out) {
   for (int i = 0; i <= v->nindex && rc == LSM_OK; i++) {
     part p = part_of(v, i);
     rc = add_levels(lsm_store_db(v->cs->store), &p, out);
+    if (rc == LSM_NOTFOUND && i > 0) rc = LSM_OK; /* dropped by another connection meanwhile */
   }
   return rc;
 }

@@ -489,9 +489,24 @@ lsm_vtab *lsm_vtab_connected(lsm_conn *c, const char *schema, const char *table)
   return NULL;
 }
 
+/* Preparing alone does not see that another connection has changed the schema. */
+int lsm_vtab_look(lsm_conn *c, const char *schema, sqlite3_stmt **stmt) {
+  bool temp = sqlite3_stricmp(schema, "temp") == 0;
+  *stmt = NULL;
+  char *sql = sqlite3_mprintf("SELECT 1 FROM \"%w\".%s", schema,
+                              temp ? "sqlite_temp_master" : "sqlite_master");
+  int rc = sql == NULL ? SQLITE_NOMEM : sqlite3_prepare_v2(c->db, sql, -1, stmt, NULL);
+  sqlite3_free(sql);
+  if (rc != SQLITE_OK) return rc;
+  rc = sqlite3_step(*stmt);
+  return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
 /* Looks in one schema; naming the table in a statement connects it. */
 static lsm_vtab *find_in_schema(lsm_conn *c, const char *schema, const char *table) {
   sqlite3_stmt *stmt = NULL;
+  (void)lsm_vtab_look(c, schema, &stmt);
+  sqlite3_finalize(stmt);
   char *sql = sqlite3_mprintf("SELECT 1 FROM \"%w\".\"%w\"", schema, table);
   bool there = sql != NULL && sqlite3_prepare_v2(c->db, sql, -1, &stmt, NULL) == SQLITE_OK;
   sqlite3_finalize(stmt);

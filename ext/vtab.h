@@ -96,6 +96,11 @@ int lsm_vtab_open_store(lsm_vtab *v);
 ** *err is set (sqlite3_free() it). */
 int lsm_vtab_find(lsm_conn *conn, const char *name, lsm_vtab **v, char **err);
 
+/* Steps a statement to its first row, which reads the schema's database: until it is
+** finalized the connection sees one state of it, and until then has the table
+** definitions of that state. An SQLite code. */
+int lsm_vtab_look(lsm_conn *conn, const char *schema, sqlite3_stmt **stmt);
+
 /* The object of that name that was connected last; NULL: there is none. */
 lsm_vtab *lsm_vtab_connected(lsm_conn *conn, const char *schema, const char *table);
 

@@ -104,6 +104,22 @@ class Case(unittest.TestCase):
         self.assertIndexed(self.b, "ic", "c = 7", ROWS + 1)
         self.assertWhole(self.a)
 
+    def test_functions_see_what_another_has_changed(self):
+        self.b.execute("SELECT count(*) FROM t WHERE b = 1").fetchall()
+        self.a.execute("SELECT lsm_create_index('t', 'ia', 'a')")
+        self.a.execute("INSERT INTO t VALUES(10001, 'x', 1)")
+        self.a.execute("SELECT lsm_flush('t')")
+        names = [r[0] for r in self.b.execute("SELECT DISTINCT index_name FROM lsm_files('t') ORDER BY 1")]
+        self.assertEqual(names, [None, "UNIQUE(a, id)", "ia", "ib"])
+        self.a.execute("SELECT lsm_drop_index('t', 'ib')")
+        self.a.execute("INSERT INTO t VALUES(10002, 'y', 1)")
+        self.assertWhole(self.b)  # by the new definition, not by the one it has
+        self.a.execute("SELECT lsm_drop_index('t', 'ia')")
+        self.assertEqual(self.one(self.b, "SELECT lsm_compact('t')"), "ok")
+        self.a.execute("SELECT lsm_create_index('t', 'ic', 'b DESC')")
+        self.assertEqual(self.one(self.b, "SELECT count(*) FROM lsm_levels('t') WHERE index_name = 'ib'"), 0)
+        self.assertWhole(self.b)
+
     def test_a_writer_before_it_is_waited_for(self):
         self.b.execute("BEGIN")
         self.b.execute("INSERT INTO t VALUES(10001, 'early', 77)")

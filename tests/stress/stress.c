@@ -275,6 +275,22 @@ static void check_acknowledged(worker *w) {
   w->seq = (uint64_t)n;
 }
 
+/* Each worker has an index on l2 that comes and goes. */
+static bool toggle_index(worker *w) {
+  char sql[200];
+  int64_t there = 0, changes = 0;
+  int me = w->process * 100 + w->thread;
+  snprintf(sql, sizeof(sql), "SELECT count(*) FROM l2_lsm WHERE value LIKE 'INDEX \"x%d\" %%'", me);
+  if (!number(w, sql, &there)) return false;
+  if (!number(w, "SELECT count(*) FROM pragma_table_info('l2_lsm')", &changes)) return false;
+  if (changes > 1500) return false; /* a table can be changed 1,998 times */
+  snprintf(sql, sizeof(sql),
+           there ? "SELECT lsm_drop_index('l2', 'x%d')"
+                 : "SELECT lsm_create_index('l2', 'x%d', 'v, pad')",
+           me);
+  return attempt(w, sql);
+}
+
 static void *work(void *arg) {
   static const char *const jobs[] = {"SELECT lsm_flush('l1')", "SELECT lsm_compact('l2')",
                                      "SELECT lsm_flush('l3')", "SELECT lsm_compact('l3')"};
@@ -286,7 +302,9 @@ static void *work(void *arg) {
     uint64_t what = rnd(w, 1000);
     if (what < 8) {
       if (attempt(w, jobs[rnd(w, 4)])) atomic_fetch_add(&all->jobs, 1);
-    } else if (what < 10) {
+    } else if (what < 9) {
+      if (toggle_index(w)) atomic_fetch_add(&all->jobs, 1);
+    } else if (what < 11) {
       close_db(w->db); /* the process' store may go with it, and come back */
       setup_connection(w);
     } else if (writer ? what < 800 : what < 100) {
