@@ -11,8 +11,9 @@
 #define RETRY_US 250000u      /* pause after a first failure; doubles */
 #define RETRY_MAX_US 8000000u /* up to this */
 #define IDLE_US 5000000u      /* longest sleep; wakes are by cv */
-#define QUIET_US 100000u      /* how long it has to be quiet, and looks apart */
-#define QUIET_BYTES_PER_US 8u /* what users may write meanwhile */
+#define QUIET_US 70000u       /* between looks whether it is quiet */
+#define QUIET_LOOKS 2         /* so many in a row must say so: one may be a writer's hiccup */
+#define QUIET_BYTES_PER_US 2u /* what users may write meanwhile */
 
 /* Keeps this thread's last message. REQUIRES: mu. */
 static void note_error(lsm_job_error *e, lsm_rc rc) {
@@ -77,7 +78,7 @@ bool lsm_is_stuck(const lsm_stuck *stuck, uint32_t keyspace) {
 /* When there is time for what is not due. */
 typedef struct lookout {
   uint64_t at, bytes; /* of user data committed then */
-  bool quiet;
+  int quiet; /* looks in a row */
   uint64_t rest_at; /* when to look for rest again */
   uint64_t known;   /* the version in which there was nothing left */
 } lookout;
@@ -90,11 +91,12 @@ static bool is_quiet(lsm_db *db, lookout *l) {
   if (asked) return true;
   uint64_t now = db->env->now_us(db->env);
   uint64_t bytes = atomic_load_explicit(&db->counters.user_bytes, memory_order_relaxed);
-  if (l->at != 0 && now - l->at < QUIET_US) return l->quiet;
-  l->quiet = l->at != 0 && (bytes - l->bytes) / QUIET_BYTES_PER_US < now - l->at;
+  if (l->at != 0 && now - l->at < QUIET_US) return l->quiet >= QUIET_LOOKS;
+  bool calm = l->at != 0 && (bytes - l->bytes) / QUIET_BYTES_PER_US < now - l->at;
+  l->quiet = !calm ? 0 : l->quiet < QUIET_LOOKS ? l->quiet + 1 : QUIET_LOOKS;
   l->at = now;
   l->bytes = bytes;
-  return l->quiet;
+  return l->quiet >= QUIET_LOOKS;
 }
 
 /* What can be done when nothing is due; *later: when it is quiet. */
