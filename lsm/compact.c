@@ -191,9 +191,12 @@ static bool must_stop(job *j) {
   if (lsm_interrupted(j->intr)) return true;
   lsm_mutex_lock(&j->db->mu);
   bool closing = j->db->closing;
+  bool purge = j->db->purge_asked;
+  j->db->purge_asked = false;
   int waiting = j->db->l0_pressure - j->level0_runs;
   int behind = waiting > 0 ? j->db->l0_pressure - j->db->picker.l0_trigger : 0;
   lsm_mutex_unlock(&j->db->mu);
+  if (purge) lsm_db_purge(j->db);
   bool hurry = waiting >= LSM_L0_HURRY || behind >= LSM_L0_HURRY;
   lsm_output_pack(j->out, j->plan->pack || !hurry);
   return closing;

@@ -123,6 +123,7 @@ struct lsm_db {
   lsm_stuck stuck;      /* but for these */
   bool rest_left;       /* and some files could be packed, when it is quiet */
   int rest_asked;       /* who waits until nothing is left to do */
+  bool purge_asked, purging; /* files are to be removed by the compactor; it is at it */
   uint64_t look_at; /* then (lsm_now()) more may be due, by what expires; 0: never */
   int imm_wal_pins; /* a writer syncs imm_wal: the flusher must not close it */
   lsm_version *version;
@@ -218,6 +219,8 @@ lsm_version *lsm_db_version(lsm_db *db); /* the current one, referenced */
 void lsm_db_parts(lsm_db *db, lsm_version *parts[LSM_DB_PARTS]);
 /* Removes files nobody holds. Any thread, no locks held. */
 void lsm_db_purge(lsm_db *db);
+/* The same for threads of users: what takes long is left to the compactor. */
+void lsm_db_purge_soon(lsm_db *db);
 lsm_rc lsm_remove_file(lsm_db *db, lsm_filetype type, uint64_t number);
 bool lsm_interrupted(const lsm_interrupt *intr);
 

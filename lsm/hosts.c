@@ -127,7 +127,7 @@ void lsm_hosts_drop(lsm_db *db) {
 
 void lsm_hosts_sweep(lsm_db *db) {
   lsm_hosts_drop(db);
-  lsm_db_purge(db);
+  lsm_db_purge_soon(db);
 }
 
 void lsm_hosts_forget(lsm_db *db) {

@@ -9,6 +9,8 @@
 ** Locks: garbage_mu, a leaf; removing, none. */
 #include "db_int.h"
 
+#define PURGE_FEW 2 /* files that a user's thread removes itself: each takes milliseconds */
+
 /* Version callback: nobody in this process holds the SSTable any more. It may
 ** come under locks, so it is only noted; lsm_db_purge() acts. Without memory
 ** for the note the file stays until a later open finds it. */
@@ -126,6 +128,21 @@ void lsm_db_purge(lsm_db *db) {
     }
   }
   lsm_buf_fini(&numbers);
+}
+
+void lsm_db_purge_soon(lsm_db *db) {
+  if (atomic_load(&db->garbage_count) <= PURGE_FEW) {
+    lsm_db_purge(db);
+    return;
+  }
+  lsm_mutex_lock(&db->mu);
+  bool thread = db->compactor != NULL && !db->closing;
+  if (thread && !db->purge_asked) {
+    db->purge_asked = true;
+    lsm_cond_broadcast(&db->cv);
+  }
+  lsm_mutex_unlock(&db->mu);
+  if (!thread) lsm_db_purge(db);
 }
 
 static bool edit_adds(const lsm_edit *e, uint64_t number) {

@@ -210,6 +210,17 @@ static bool is_due(lsm_db *db, retries *c, const lookout *look, uint64_t *sleep_
   return !c->blocked && (!db->compact_checked || rest);
 }
 
+/* Removes files for users. REQUIRES: mu, which is free meanwhile. */
+static void purge(lsm_db *db) {
+  db->purge_asked = false;
+  db->purging = true;
+  lsm_mutex_unlock(&db->mu);
+  lsm_db_purge(db);
+  lsm_mutex_lock(&db->mu);
+  db->purging = false;
+  lsm_cond_broadcast(&db->cv);
+}
+
 static void compactor_main(void *arg) {
   lsm_db *db = arg;
   retries c = {0};
@@ -218,6 +229,10 @@ static void compactor_main(void *arg) {
   uint32_t keyspace;
   lsm_mutex_lock(&db->mu);
   while (!db->closing) {
+    if (db->purge_asked) {
+      purge(db);
+      continue;
+    }
     if (!is_due(db, &c, &look, &sleep_us)) {
       lsm_cond_wait_us(&db->cv, &db->mu, sleep_us);
       continue;
@@ -302,9 +317,8 @@ lsm_rc lsm_compact_failed(lsm_db *db, uint64_t from) {
 /* Nothing is due and nobody is at it, not even removing files. REQUIRES: mu. */
 static bool is_idle(const lsm_db *db) {
   return db->compact_checked && !clock_asks(db) && db->stuck.n == 0 && !db->rest_left &&
-         !db->compact_held &&
-         db->imm == NULL && db->flush_begun == db->flush_ended &&
-         db->compact_begun == db->compact_ended;
+         !db->compact_held && !db->purge_asked && !db->purging && db->imm == NULL &&
+         db->flush_begun == db->flush_ended && db->compact_begun == db->compact_ended;
 }
 
 lsm_rc lsm_wait_idle(lsm_db *db, const lsm_interrupt *intr) {

@@ -212,7 +212,7 @@ void lsm_snapshot_release(lsm_snapshot *s) {
   lsm_db *db = s->db;
   lsm_snapshot_drop(s);
   lsm_reading_end(db);
-  lsm_db_purge(db);
+  lsm_db_purge_soon(db);
 }
 
 /*------------------------------------------------------------ point reads */

@@ -172,6 +172,7 @@ static void release_marks(lsm_txn *t, size_t keep) {
 /* Gives everything back, roles included. */
 static void free_txn(lsm_txn *t) {
   lsm_db *db = t->db;
+  bool spilled = t->runs != NULL || t->sealed != NULL; /* ROLLBACK removes its files */
   release_marks(t, 0);
   lsm_free(t->marks);
   lsm_snapshot_release(t->base);
@@ -184,7 +185,11 @@ static void free_txn(lsm_txn *t) {
   if (t->prepared) lsm_log_release(db);
   drop_writer_role(db);
   lsm_free(t);
-  lsm_db_purge(db);
+  if (spilled) {
+    lsm_db_purge(db);
+  } else {
+    lsm_db_purge_soon(db);
+  }
 }
 
 /*------------------------------------------------------- taking a prepare back */

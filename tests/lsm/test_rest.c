@@ -198,6 +198,28 @@ START_TEST(test_nothing_hidden) {
 }
 END_TEST
 
+/* Files that a snapshot held, and not few, are removed by the compactor when it is
+** released; with nobody to do it, at once. */
+START_TEST(test_removal) {
+  uint32_t ks = keyspace(LSM_LEVELED, LSM_COMPRESS_NONE);
+  lsm_snapshot *s;
+  for (unsigned i = 0; i < 3; i++) {
+    load(ks, 0, 6000, SCATTERED, TEXT);
+    ck_lsm(lsm_flush(db, NULL));
+  }
+  ck_lsm(lsm_wait_idle(db, NULL));
+  int before = store_count_files(env, ".sst");
+  ck_assert_int_ge(before, 3);
+  ck_lsm(lsm_snapshot_acquire(db, &s));
+  store_delete_range(db, ks, NULL, NULL);
+  ck_lsm(lsm_compact(db, ks, NULL));
+  ck_assert_int_ge(store_count_files(env, ".sst"), 3);
+  lsm_snapshot_release(s);
+  ck_lsm(lsm_wait_idle(db, NULL));
+  ck_assert_int_eq(store_count_files(env, ".sst"), 0);
+}
+END_TEST
+
 Suite *rest_suite(void) {
   Suite *s = suite_create("rest");
   TCase *tc = tcase_create("rest");
@@ -209,6 +231,7 @@ Suite *rest_suite(void) {
   tcase_add_test(tc, test_after_reopen);
   tcase_add_loop_test(tc, test_hidden, 0, 4);
   tcase_add_test(tc, test_nothing_hidden);
+  tcase_add_test(tc, test_removal);
   suite_add_tcase(s, tc);
   return s;
 }
