@@ -68,30 +68,66 @@ static lsm_value store_real(double r, lsm_affinity aff) {
   return lsm_value_real(r);
 }
 
-/* False for most text that is not a number, without looking at all of it. */
-static bool may_be_number(lsm_slice s) {
-  size_t i = 0;
-  while (i < s.size && (s.data[i] == ' ' || (s.data[i] >= '\t' && s.data[i] <= '\r'))) i++;
-  if (i == s.size) return false;
-  uint8_t c = s.data[i];
-  return (c >= '0' && c <= '9') || c == '+' || c == '-' || c == '.';
+static bool is_space(uint8_t c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
+static bool is_digit(uint8_t c) { return c >= '0' && c <= '9'; }
+
+static size_t skip_digits(lsm_slice s, size_t i) {
+  while (i < s.size && is_digit(s.data[i])) i++;
+  return i;
 }
 
-/* Text for a column of numeric affinity: SQLite decides, on a copy, whether it
-** is a number. */
-static lsm_rc load_as_number(sqlite3_value *in, lsm_affinity aff, lsm_value *out) {
-  lsm_rc rc = load_bytes(in, out);
-  if (rc != LSM_OK || !may_be_number(out->u.s)) return rc;
-  sqlite3_value *dup = sqlite3_value_dup(in);
-  if (dup == NULL) return lsm_nomem();
-  int type = sqlite3_value_numeric_type(dup);
-  if (type == SQLITE_INTEGER) {
-    int64_t i = sqlite3_value_int64(dup);
-    *out = aff == LSM_AFF_REAL ? lsm_value_real((double)i) : lsm_value_int(i);
-  } else if (type == SQLITE_FLOAT) {
-    *out = store_real(sqlite3_value_double(dup), aff);
+/* Is TEXT an SQLite number, nothing else beside spaces? *whole: of digits alone, then
+** *i is its value unless it is one of more than 64 bits. (SQLite's own
+** sqlite3_value_numeric_type() changes its argument, and on a copy, which belongs to no
+** connection, newer versions crash.) */
+static bool is_number(lsm_slice s, bool *whole, int64_t *value) {
+  size_t i = 0;
+  *whole = false;
+  while (i < s.size && is_space(s.data[i])) i++;
+  bool minus = i < s.size && s.data[i] == '-';
+  if (i < s.size && (minus || s.data[i] == '+')) i++;
+  size_t first = i, end = skip_digits(s, i);
+  size_t digits = end - i;
+  bool fraction = end < s.size && s.data[end] == '.';
+  i = end;
+  if (fraction) {
+    i = skip_digits(s, end + 1);
+    digits += i - end - 1;
   }
-  sqlite3_value_free(dup);
+  if (digits == 0) return false;
+  bool exponent = i < s.size && (s.data[i] == 'e' || s.data[i] == 'E');
+  if (exponent) {
+    i++;
+    if (i < s.size && (s.data[i] == '+' || s.data[i] == '-')) i++;
+    size_t from = i;
+    i = skip_digits(s, i);
+    if (i == from) return false;
+  }
+  while (i < s.size && is_space(s.data[i])) i++;
+  if (i < s.size) return false;
+  if (fraction || exponent) return true;
+  uint64_t u = 0, max = minus ? UINT64_C(1) << 63 : INT64_MAX;
+  for (size_t k = first; k < end; k++) {
+    unsigned d = s.data[k] - (unsigned)'0';
+    if (u > (max - d) / 10) return true;
+    u = u * 10 + d;
+  }
+  *whole = true;
+  *value = minus ? (int64_t)(0 - u) : (int64_t)u;
+  return true;
+}
+
+/* Text for a column of numeric affinity. */
+static lsm_rc load_as_number(sqlite3_value *in, lsm_affinity aff, lsm_value *out) {
+  bool whole;
+  int64_t i = 0;
+  lsm_rc rc = load_bytes(in, out);
+  if (rc != LSM_OK || !is_number(out->u.s, &whole, &i)) return rc;
+  if (whole) {
+    *out = aff == LSM_AFF_REAL ? lsm_value_real((double)i) : lsm_value_int(i);
+  } else {
+    *out = store_real(sqlite3_value_double(in), aff);
+  }
   return LSM_OK;
 }
 
