@@ -95,8 +95,8 @@ lsm_rc lsm_conn_rollback_to(lsm_conn_store *cs, int n);
 ** share. It agrees with what the connection sees of the database that has SCHEMA:
 ** waits for a transaction that is there already. The caller gets a reference. */
 lsm_rc lsm_conn_snapshot(lsm_conn_store *cs, const char *schema, lsm_snapshot **snap);
-/* The time, by lsm_now(), at which rows are seen to expire: the present, but while
-** cursors are open the one that was given first, so that all parts of a statement
+/* The time, by lsm_now(), at which cursors see rows expire: the present, but while
+** some are open the one that was given first, so that all parts of a statement
 ** agree. Not before the present snapshot, if any, was taken. */
 uint64_t lsm_conn_now(lsm_conn_store *cs);
 void lsm_conn_cursor_opened(lsm_conn_store *cs);

@@ -239,10 +239,13 @@ static uint64_t until_of_real(double sec) {
   return sec < 0.001 ? 1 : (uint64_t)(sec * 1000.0);
 }
 
-/* When the new row expires. Without a time in its column it never does. */
+/* When the new row expires. Without a time in its column it never does. What is written
+** and what it meets go by the present, not by the statements that are open. */
 static uint64_t row_until(const write_op *w) {
   const lsm_table_options *o = &w->s->opt;
-  if (o->ttl_column < 0) return lsm_conn_now(w->v->cs) + (uint64_t)o->ttl * 1000;
+  if (o->ttl_column < 0) {
+    return lsm_now(lsm_store_db(w->v->cs->store)) + (uint64_t)o->ttl * 1000;
+  }
   const lsm_value *value = &w->v->values[o->ttl_column];
   int64_t i = o->ttl_column == w->s->alias_column ? w->rowid : value->u.i;
   if (o->ttl_column == w->s->alias_column || value->type == SQLITE_INTEGER) {
@@ -396,7 +399,6 @@ int lsm_vtab_update(sqlite3_vtab *vtab, int argc, sqlite3_value **argv, sqlite_i
   /* xCreate makes a table part of the transaction without an xBegin. */
   int code = v->cs != NULL && v->cs->txn != NULL ? SQLITE_OK : lsm_vtab_join(v, false);
   if (code != SQLITE_OK) return code;
-  if (v->schema->opt.has_ttl) lsm_txn_set_now(v->cs->txn, lsm_conn_now(v->cs));
   if (argc == 1) {
     code = delete_row(v, argv[0]);
   } else if (sqlite3_value_type(argv[0]) == SQLITE_NULL) {

@@ -93,6 +93,25 @@ class Ttl(unittest.TestCase):
             rest = [first] + rows.fetchall()
             self.assertEqual([n for _, n in rest], list(range(len(rest), 0, -1)))
 
+    def test_written_beside_an_open_statement(self):
+        """What is written goes by the present, whatever the connection still reads."""
+        self.db.execute("CREATE VIRTUAL TABLE t USING lsm(id INTEGER PRIMARY KEY, v UNIQUE, ttl=2)")
+        other = connect(self.path)
+        first = None
+        while first is None:
+            if self.db.in_transaction:
+                self.db.execute("ROLLBACK")
+            self.db.execute("INSERT OR REPLACE INTO t VALUES(1, 'a'), (2, 'b'), (3, 'c')")
+            self.db.execute("BEGIN")
+            self.db.execute("INSERT INTO t VALUES(4, 'd')")
+            open_rows = self.db.execute("SELECT id FROM t ORDER BY id")
+            first = open_rows.fetchone()
+        self.gone(db=other)
+        self.db.execute("INSERT INTO t VALUES(1, 'b')")  # keys and values are free
+        self.assertEqual(len(open_rows.fetchall()), 3)
+        self.db.execute("COMMIT")
+        other.close()
+
     def test_in_a_transaction(self):
         """Rows go while a transaction reads, too; other tables stay as they are."""
         self.db.execute("CREATE VIRTUAL TABLE t USING lsm(id INTEGER PRIMARY KEY, ttl=1)")
