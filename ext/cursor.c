@@ -336,6 +336,14 @@ static lsm_rc take_snapshot(cursor *c) {
   return rc;
 }
 
+/* Several rows may be found where the plan has promised one: no such promise is given
+** again, and SQLite compiles the statement anew. Nothing has come of it yet. */
+static int take_promise_back(cursor *c) {
+  end_scan(c);
+  table_of(c)->several_met = true;
+  return SQLITE_SCHEMA;
+}
+
 int lsm_vtab_filter(sqlite3_vtab_cursor *cur, int idx_num, const char *idx_str, int argc,
                     sqlite3_value **argv) {
   cursor *c = (cursor *)cur;
@@ -352,6 +360,7 @@ int lsm_vtab_filter(sqlite3_vtab_cursor *cur, int idx_num, const char *idx_str, 
   lsm_rc rc = take_snapshot(c);
   if (rc == LSM_OK) rc = prepare_entry(c, path.x);
   if (rc == LSM_OK) rc = lsm_search_build(&c->search, &path, &p, argv, c->snap);
+  if (rc == LSM_OK && p.single && c->search.nranges > 1) return take_promise_back(c);
   c->left = rc == LSM_OK ? c->search.nranges : 0;
   c->reverse = p.reverse;
   c->fixed = p.neq;

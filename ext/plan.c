@@ -10,7 +10,7 @@
 
 #define NO_TERM     (-1)
 #define MAX_EQ      31
-#define MAX_LITERAL 11 /* bits of idxNum for them */
+#define MAX_LITERAL 10 /* bits of idxNum for them */
 
 /* Costs, in SQLite's own measure, where a row of an ordinary table's scan is 3 and going
 ** to a place in one 20: so lsm tables and ordinary ones can be joined. Of a row, of going
@@ -34,7 +34,9 @@ enum {
   BIT_SKIP = 1 << 13,
   SHIFT_INDEX = 14,
   MASK_INDEX = 0x3f,
-  SHIFT_LITERAL = 20
+  SHIFT_LITERAL = 20,
+  MASK_LITERAL = (1 << MAX_LITERAL) - 1,
+  BIT_SINGLE = 1 << (SHIFT_LITERAL + MAX_LITERAL)
 };
 _Static_assert(LSM_MAX_INDEXES <= MASK_INDEX, "an index number fits idxNum");
 
@@ -51,7 +53,8 @@ lsm_scan_plan lsm_plan_unpack(int n) {
   p.nulls = (n & BIT_NULLS) != 0;
   p.skip = (n & BIT_SKIP) != 0;
   p.index = n >> SHIFT_INDEX & MASK_INDEX;
-  p.literal = (unsigned)n >> SHIFT_LITERAL;
+  p.literal = (unsigned)n >> SHIFT_LITERAL & MASK_LITERAL;
+  p.single = (n & BIT_SINGLE) != 0;
   return p;
 }
 
@@ -66,6 +69,7 @@ static int pack(const lsm_scan_plan *p) {
   if (p->merge) n |= BIT_MERGE;
   if (p->nulls) n |= BIT_NULLS;
   if (p->skip) n |= BIT_SKIP;
+  if (p->single) n |= BIT_SINGLE;
   return n | p->index << SHIFT_INDEX | (int)(p->literal << SHIFT_LITERAL);
 }
 
@@ -568,6 +572,21 @@ static bool is_better(const choice *a, const choice *b) {
   return cost_of(a, a->rows, true) < cost_of(b, b->rows, true);
 }
 
+/* UPDATE asks for all columns, also for those that the table does not have. */
+static bool is_update(const choice *c) {
+  return c->v->schema->ncolumn < 63 && c->info->colUsed == ~(sqlite3_uint64)0;
+}
+
+/* Says that there is one row at most: then UPDATE and DELETE change it while they read,
+** with no table in between. (In a join the table may also be left out for it.) UPDATE is
+** told so of a number, too, that may find texts: when it does, which is rare, xFilter
+** has the statement compiled anew. */
+static void promise_one_row(choice *c) {
+  if (!c->plan.unique || c->plan.nulls) return;
+  c->plan.single = !c->exact && !c->list && !c->v->several_met && is_update(c);
+  if (c->exact || c->plan.single) c->info->idxFlags |= SQLITE_INDEX_SCAN_UNIQUE;
+}
+
 int lsm_vtab_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info) {
   lsm_sizes sizes;
   choice best, c;
@@ -581,9 +600,7 @@ int lsm_vtab_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info) {
   hand_out_arguments(&best);
   info->estimatedRows = (sqlite3_int64)rows_left(&best, best.rows);
   info->estimatedCost = cost_of(&best, best.rows, false);
-  if (best.plan.unique && !best.plan.nulls && best.exact) {
-    info->idxFlags |= SQLITE_INDEX_SCAN_UNIQUE;
-  }
+  promise_one_row(&best);
   info->idxNum = pack(&best.plan);
   info->idxStr = describe(&best);
   info->needToFreeIdxStr = 1;

@@ -53,6 +53,7 @@ typedef struct lsm_vtab {
   uint32_t keyspace;
   lsm_vindex *index; /* nindex of them once the store is open */
   int nindex;
+  bool several_met;   /* where a plan had promised one row (lsm_scan_plan.single) */
   bool utf16;         /* the database's encoding; known when the store is open */
   bool joined_late;   /* into a transaction of others: the next savepoint is not news */
   struct lsm_vtab *next; /* in conn->vtabs */
@@ -136,6 +137,7 @@ typedef struct lsm_scan_plan {
   bool nulls;       /* an equality may be one with NULL (IS) */
   bool merge;       /* rows come in the order of what follows the first neq columns */
   bool skip;        /* the last value is an OFFSET: so many rows are passed over */
+  bool single;      /* SQLite was told that it finds one row, but it may find several */
   unsigned literal; /* bit i: the i-th value is a literal text or blob */
 } lsm_scan_plan;
 int lsm_vtab_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info);

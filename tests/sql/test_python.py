@@ -76,6 +76,38 @@ class TextKeys(Case):
             self.assertEqual(names, {"zero", "blank", "point", "exponent", "nines", "v777", "v5"})
 
 
+class UpdateByKey(Case):
+    """An UPDATE by a whole key is told that it finds one row; a number may find more."""
+
+    def passes(self, key):
+        program = self.db.execute(f"EXPLAIN UPDATE t SET v = '' WHERE k = :{key}", {key: 0}).fetchall()
+        return 2 if any(op[1] == "OpenEphemeral" for op in program) else 1
+
+    def test_parameters(self):
+        self.db.execute("CREATE VIRTUAL TABLE t USING lsm(k PRIMARY KEY, v)")
+        self.db.execute("CREATE TABLE o(k PRIMARY KEY, v) WITHOUT ROWID")
+        self.db.execute("CREATE TABLE number(i INTEGER)")
+        self.db.execute("INSERT INTO number VALUES(5)")
+        keys = [5, "5", " 5", 5.5, "5.5", "five", b"five", 7]
+        for table in "to":
+            self.db.executemany(f"INSERT INTO {table} VALUES(?, '')", [(k,) for k in keys])
+        self.assertEqual(self.passes("before"), 1)
+        for begin, end in (("BEGIN", "COMMIT"), ("BEGIN", "ROLLBACK"), ("SELECT 1", "SELECT 1")):
+            self.db.execute(begin)
+            for k in ["five", b"five", 7, 5, "5", 5.5, 6, None]:
+                for where in ("?", "? + 0", "CAST(? AS NUMERIC)"):
+                    counts = [self.db.execute(f"UPDATE {table} SET v = v || 'x' WHERE k = {where}",
+                                              (k,)).rowcount for table in "to"]
+                    self.assertEqual(counts[0], counts[1], (k, where))
+            counts = [self.db.execute(f"UPDATE {table} SET v = v || 'y' "
+                                      "WHERE k = (SELECT i FROM number)").rowcount for table in "to"]
+            self.assertEqual(counts, [3, 3])
+            self.db.execute(end)
+            self.assertEqual(rows(self.db.execute("SELECT * FROM t")),
+                             rows(self.db.execute("SELECT * FROM o")))
+        self.assertEqual(self.passes("after"), 2)
+
+
 class Basics(Case):
     def test_values_come_back(self):
         self.db.execute("CREATE VIRTUAL TABLE t USING lsm")
