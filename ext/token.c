@@ -139,6 +139,16 @@ bool lsm_token_has_name(const uint8_t *host, const char *file) {
   return memcmp(named, host, sizeof(named)) == 0;
 }
 
+int lsm_token_host(sqlite3 *db, const char *schema, const uint8_t *store_id, uint8_t *host) {
+  home_row h;
+  char *home = NULL;
+  int rc = find_shadow(db, schema, store_id, match_home, NULL, &h, &home);
+  if (rc == SQLITE_OK && home == NULL) rc = SQLITE_NOTFOUND;
+  if (rc == SQLITE_OK) memcpy(host, h.host, LSM_HOST_ID_SIZE);
+  sqlite3_free(home);
+  return rc;
+}
+
 int lsm_token_create(sqlite3 *db, const char *schema, const char *table, const uint8_t *store_id) {
   home_row h;
   char *home = NULL;

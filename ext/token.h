@@ -18,6 +18,9 @@ void lsm_token_forget(lsm_token *t);
 /* Gives TABLE, just created, the token if the store has none in this schema. */
 int lsm_token_create(sqlite3 *db, const char *schema, const char *table, const uint8_t *store_id);
 
+/* The host id of the schema's token for that store. SQLITE_NOTFOUND. */
+int lsm_token_host(sqlite3 *db, const char *schema, const uint8_t *store_id, uint8_t *host);
+
 /* TABLE is about to be dropped: hands the token on if it is the home. */
 int lsm_token_hand_on(sqlite3 *db, const char *schema, const char *table,
                       const uint8_t *store_id);

@@ -6,6 +6,7 @@
 #include "vtab.h"
 
 #include "base.h"
+#include "homes.h"
 #include "token.h"
 
 /*---------------------------------------------------- where the data lives */
@@ -58,6 +59,24 @@ static int store_path(const lsm_vtab *v, char **path) {
   return *path == NULL ? SQLITE_NOMEM : SQLITE_OK;
 }
 
+/* A copy of a database leads to the store of the original, with path=: it must not use it. */
+static int refuse_copy(lsm_vtab *v, const char *path, const char *file, const uint8_t *id,
+                       char **err) {
+  uint8_t host[LSM_HOST_ID_SIZE];
+  lsm_buf original = {0};
+  int code = lsm_token_host(v->conn->db, v->db_schema, id, host);
+  if (code != SQLITE_OK) return code == SQLITE_NOMEM ? code : SQLITE_OK; /* it has none: later */
+  lsm_rc rc = lsm_homes_find_original(path, file, id, host, &original);
+  code = lsm_sqlite_code(rc);
+  if (rc == LSM_OK && original.size > 0) {
+    code = SQLITE_CANTOPEN;
+    *err = sqlite3_mprintf("table %s: %s is a copy of %s, to which the store %s belongs", v->table,
+                           file, (const char *)original.data, path);
+  }
+  lsm_buf_fini(&original);
+  return code;
+}
+
 /* Opens the store of v into v->cs; makes it if need be when ID, the one it is known to
 ** have, is NULL. A database file tells where the store is: without knowing its id it
 ** cannot lead to anybody else's. */
@@ -75,9 +94,13 @@ static int open_share(lsm_vtab *v, const uint8_t *id, char **err) {
   if (path != NULL) opt.store_id = id;
   bool memory = schema_is_memory(v->conn->db, v->db_schema);
   const char *host = memory ? NULL : sqlite3_db_filename(v->conn->db, v->db_schema);
-  lsm_rc rc = lsm_conn_open_store(v->conn, path, host, &opt, &v->cs);
+  if (id != NULL && path != NULL && t->path != NULL && host != NULL) {
+    code = refuse_copy(v, path, host, id, err);
+  }
+  lsm_rc rc = LSM_OK;
+  if (code == SQLITE_OK) rc = lsm_conn_open_store(v->conn, path, host, &opt, &v->cs);
   sqlite3_free(path);
-  if (rc == LSM_OK) return SQLITE_OK;
+  if (code != SQLITE_OK || rc == LSM_OK) return code;
   *err = sqlite3_mprintf("table %s: %s", v->table, lsm_errmsg());
   return lsm_sqlite_code(rc);
 }

@@ -219,6 +219,35 @@ START_TEST(test_copied_store_asks_nobody_elsewhere) {
 }
 END_TEST
 
+/* A copied database is told from its original, as long as that is there. */
+START_TEST(test_copied_database) {
+  char cmd[400];
+  create(a_file, _i ? "wal" : "delete");
+  snprintf(cmd, sizeof(cmd), "cp %s %s", a_file, b_file);
+  ck_assert_int_eq(system(cmd), 0);
+  sqlite3 *b = open_db(b_file);
+  ck_assert_int_ne(sqlite3_exec(b, "SELECT * FROM l", NULL, NULL, NULL), SQLITE_OK);
+  ck_assert_int_eq(sqlite3_errcode(b), SQLITE_CANTOPEN);
+  ck_assert_ptr_nonnull(strstr(sqlite3_errmsg(b), "is a copy of"));
+  ck_assert_ptr_nonnull(strstr(sqlite3_errmsg(b), a_file));
+  ck_assert_int_ne(sqlite3_exec(b, "INSERT INTO l VALUES(7, 7)", NULL, NULL, NULL), SQLITE_OK);
+  sqlite3 *a = open_db(a_file); /* that a copy was opened does not harm it */
+  ck_assert_int_eq(number(a, "SELECT count(*) FROM l"), 2);
+  sqlite3_close(a);
+  sqlite3_close(b);
+  snprintf(cmd, sizeof(cmd), "rm %s* && mv %s %s", b_file, a_file, b_file);
+  ck_assert_int_eq(system(cmd), 0);
+  b = open_db(b_file); /* moved, this time; and from now on it is the original */
+  ck_assert_int_eq(number(b, "SELECT count(*) FROM l"), 2);
+  sqlite3_close(b);
+  snprintf(cmd, sizeof(cmd), "cp %s %s", b_file, a_file);
+  ck_assert_int_eq(system(cmd), 0);
+  a = open_db(a_file);
+  ck_assert_int_ne(sqlite3_exec(a, "SELECT * FROM l", NULL, NULL, NULL), SQLITE_OK);
+  sqlite3_close(a);
+}
+END_TEST
+
 Suite *homes_suite(void) {
   Suite *s = suite_create("homes");
   TCase *tc = tcase_create("homes");
@@ -227,6 +256,7 @@ Suite *homes_suite(void) {
   tcase_add_loop_test(tc, test_the_other_database_is_asked, 0, 8);
   tcase_add_test(tc, test_the_other_database_cannot_be_asked);
   tcase_add_test(tc, test_copied_store_asks_nobody_elsewhere);
+  tcase_add_loop_test(tc, test_copied_database, 0, 2);
   suite_add_tcase(s, tc);
   return s;
 }
