@@ -190,29 +190,35 @@ void lsm_proof_begin_unseen(lsm_proof *p, sqlite3 *db) {
   lsm_proof_spoil(p);
 }
 
-/* Is the journal mode one of the words in LIST? */
-static bool journal_mode_is(sqlite3 *db, const char *schema, const char *list) {
+typedef enum journal_mode { MODE_OTHER, MODE_WAL, MODE_ROLLBACK } journal_mode;
+
+/* Asking costs as much as a lookup of a row: once for a commit. */
+static journal_mode find_journal_mode(sqlite3 *db, const char *schema) {
   sqlite3_stmt *stmt = NULL;
-  bool is = false;
+  journal_mode found = MODE_OTHER;
   char *sql = sqlite3_mprintf("PRAGMA \"%w\".journal_mode", schema);
   if (sql != NULL && sqlite3_prepare_v2(db, sql, -1, &stmt, NULL) == SQLITE_OK &&
       sqlite3_step(stmt) == SQLITE_ROW) {
     const char *mode = (const char *)sqlite3_column_text(stmt, 0);
-    is = mode != NULL && mode[0] != 0 && strstr(list, mode) != NULL;
+    if (mode != NULL && mode[0] != 0) {
+      found = strcmp(mode, "wal") == 0                                     ? MODE_WAL
+              : strstr("delete truncate persist memory", mode) != NULL ? MODE_ROLLBACK
+                                                                           : MODE_OTHER;
+    }
   }
   sqlite3_finalize(stmt);
   sqlite3_free(sql);
-  return is;
+  return found;
 }
 
 bool lsm_proof_journal_is_wal(sqlite3 *db, const char *schema) {
-  return journal_mode_is(db, schema, "wal");
+  return find_journal_mode(db, schema) == MODE_WAL;
 }
 
-/* Is the host in a rollback mode with its journal untouched? */
-static bool journal_is_closed(sqlite3 *db, const char *schema) {
+/* Is the host's rollback journal, if it has that MODE, untouched? */
+static bool journal_is_closed(sqlite3 *db, const char *schema, journal_mode mode) {
   sqlite3_file *journal = NULL;
-  return journal_mode_is(db, schema, "delete truncate persist memory") &&
+  return mode == MODE_ROLLBACK &&
          sqlite3_file_control(db, schema, SQLITE_FCNTL_JOURNAL_POINTER, &journal) == SQLITE_OK &&
          journal != NULL && journal->pMethods == NULL;
 }
@@ -301,8 +307,9 @@ static bool pager_is_clean(sqlite3 *db, const char *schema) {
 static bool transaction_is_ours(lsm_history *h, sqlite3 *db, const char *schema) {
   if (!h->known || h->failed || total_changes(db) - h->changes != h->own) return false;
   if (!commit_runs_alone(db) || !others_are_quiet(db, schema)) return false;
-  if (journal_is_closed(db, schema)) return true;
-  if (!journal_mode_is(db, schema, "wal")) return false;
+  journal_mode mode = find_journal_mode(db, schema);
+  if (journal_is_closed(db, schema, mode)) return true;
+  if (mode != MODE_WAL) return false;
   lsm_history_look(h, db, schema);
   return h->has_next && memcmp(h->counters, h->next, sizeof(h->counters)) == 0 &&
          pager_is_clean(db, schema);
@@ -311,5 +318,5 @@ static bool transaction_is_ours(lsm_history *h, sqlite3 *db, const char *schema)
 bool lsm_proof_holds(const lsm_proof *p, lsm_history *h, sqlite3 *db, const char *schema) {
   if (!p->one_statement) return transaction_is_ours(h, db, schema);
   if (total_changes(db) != p->changes) return false;
-  return p->direct || journal_is_closed(db, schema);
+  return p->direct || journal_is_closed(db, schema, find_journal_mode(db, schema));
 }
