@@ -7,13 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <sys/stat.h>
-
 #include "base.h"
-#include "catalog.h"
 #include "env.h"
-#include "manifest.h"
-#include "token.h"
 
 #define PREFIX   "HOST-"
 #define TEXT_MAX 16384
@@ -52,7 +47,7 @@ static bool is_noted(lsm_env *env, const char *name, const lsm_buf *text) {
 }
 
 /* The store of this database alone is beside it, under its name. */
-static bool is_own(const char *path, const char *file) {
+bool lsm_homes_is_own(const char *path, const char *file) {
   size_t n = strlen(file);
   return strncmp(path, file, n) == 0 && strcmp(path + n, "-lsm") == 0;
 }
@@ -61,7 +56,7 @@ void lsm_homes_note(const char *path, const char *file) {
   lsm_env *env = lsm_env_default();
   lsm_buf text = {0};
   lsm_file *f = NULL;
-  if (is_own(path, file)) return;
+  if (lsm_homes_is_own(path, file)) return;
   char *name = note_name(path, file, ""), *tmp = note_name(path, file, ".new");
   lsm_rc rc = name == NULL || tmp == NULL ? LSM_NOMEM : format(&text, path, file);
   if (rc == LSM_OK && !is_noted(env, name, &text)) {
@@ -152,48 +147,4 @@ lsm_rc lsm_homes_each(const char *path, lsm_rc (*fn)(void *arg, const char *file
   lsm_env *env = lsm_env_default();
   lsm_rc rc = env->list(env, path, read_note, &s);
   return rc == LSM_NOTFOUND || rc == LSM_CANTOPEN ? LSM_OK : rc;
-}
-
-/*----------------------------------------------------------------- copies */
-
-typedef struct copy_search {
-  const char *path;
-  const char *file;
-  struct stat st; /* of file */
-  const uint8_t *host;
-  lsm_buf *original;
-} copy_search;
-
-/* A noted database: does it have the same token as ours? One that is away, or is a
-** database of its own by now, has moved to where ours is: its note goes, or it would
-** pass for the original if it were copied back. */
-static lsm_rc compare_home(void *arg, const char *file) {
-  copy_search *s = arg;
-  struct stat st;
-  uint64_t txid;
-  bool known = false;
-  if (s->original->size > 0 || strcmp(file, s->file) == 0) return LSM_OK;
-  if (stat(file, &st) != 0) {
-    lsm_homes_forget(s->path, file);
-    return LSM_OK;
-  }
-  if (!S_ISREG(st.st_mode) || (st.st_dev == s->st.st_dev && st.st_ino == s->st.st_ino)) return LSM_OK;
-  lsm_rc rc = lsm_token_peek(file, true, s->host, &txid, &known);
-  if (rc != LSM_OK) return rc == LSM_NOMEM ? rc : LSM_OK; /* busy, or not a database: it is not known */
-  if (!known || txid == LSM_TOKEN_LOST) return LSM_OK;
-  return lsm_buf_set(s->original, lsm_slice_of((const uint8_t *)file, strlen(file) + 1));
-}
-
-lsm_rc lsm_homes_find_original(const char *path, const char *file, const uint8_t *store_id,
-                               const uint8_t *host, lsm_buf *original) {
-  copy_search s = {.path = path, .file = file, .host = host, .original = original};
-  uint8_t id[LSM_STORE_ID_SIZE];
-  lsm_buf_clear(original);
-  if (is_own(path, file) || stat(file, &s.st) != 0) return LSM_OK;
-  /* Notes are read only in the store that the database knows. */
-  if (lsm_manifest_peek(lsm_env_default(), path, id) != LSM_OK ||
-      memcmp(id, store_id, sizeof(id)) != 0 || lsm_homes_noted(path, file)) {
-    return LSM_OK;
-  }
-  return lsm_homes_each(path, compare_home, &s);
 }

@@ -13,16 +13,13 @@
 ** transaction waits for its database to be opened. */
 void lsm_homes_note(const char *path, const char *file);
 
+/* Is the store at PATH the one that the database FILE has for itself, beside it? */
+bool lsm_homes_is_own(const char *path, const char *file);
+
 /* Is it noted already? */
 bool lsm_homes_noted(const char *path, const char *file);
 /* Takes the note back; best effort. */
 void lsm_homes_forget(const char *path, const char *file);
-
-/* Is the database FILE a copy of another one that is noted in the store at PATH, and that
-** still is where it was? ORIGINAL gets its name, lsm_buf_fini() it. store_id: what FILE knows the
-** store by; host: its token's id (token.h). Databases that have moved are no copies. */
-lsm_rc lsm_homes_find_original(const char *path, const char *file, const uint8_t *store_id,
-                               const uint8_t *host, lsm_buf *original);
 
 /* Calls fn for each database noted; a result other than LSM_OK ends it. What cannot be
 ** read is passed over. */

@@ -18,6 +18,12 @@ lsm_rc lsm_store_open(const char *path, const char *host, const lsm_options *opt
                       lsm_store **store);
 void lsm_store_unref(lsm_store *store); /* the last one closes it; accepts NULL */
 
+/* Is the database FILE a copy of another one that is noted in the store at PATH, and that
+** still is where it was? ORIGINAL gets its name, lsm_buf_fini() it. store_id: what FILE knows the
+** store by; id_of_host: its token's (token.h). Databases that have moved are no copies. */
+lsm_rc lsm_store_find_original(const char *path, const char *file, const uint8_t *store_id,
+                               const uint8_t *id_of_host, lsm_buf *original);
+
 lsm_db *lsm_store_db(const lsm_store *store);
 const char *lsm_store_path(const lsm_store *store); /* "" for one in memory */
 bool lsm_store_is_memory(const lsm_store *store);

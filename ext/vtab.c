@@ -6,7 +6,6 @@
 #include "vtab.h"
 
 #include "base.h"
-#include "homes.h"
 #include "token.h"
 
 /*---------------------------------------------------- where the data lives */
@@ -66,7 +65,7 @@ static int refuse_copy(lsm_vtab *v, const char *path, const char *file, const ui
   lsm_buf original = {0};
   int code = lsm_token_host(v->conn->db, v->db_schema, id, host);
   if (code != SQLITE_OK) return code == SQLITE_NOMEM ? code : SQLITE_OK; /* it has none: later */
-  lsm_rc rc = lsm_homes_find_original(path, file, id, host, &original);
+  lsm_rc rc = lsm_store_find_original(path, file, id, host, &original);
   code = lsm_sqlite_code(rc);
   if (rc == LSM_OK && original.size > 0) {
     code = SQLITE_CANTOPEN;

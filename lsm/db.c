@@ -13,6 +13,10 @@
 
 const uint8_t *lsm_store_id(const lsm_db *db) { return db->store_id; }
 
+lsm_rc lsm_peek_id(lsm_env *env, const char *dir, uint8_t id[16]) {
+  return lsm_manifest_peek(env, dir, id);
+}
+
 uint64_t lsm_last_txid(lsm_db *db) { return atomic_load(&db->last_txid); }
 
 void lsm_options_init(lsm_options *opt) {

@@ -148,6 +148,8 @@ lsm_rc lsm_close(lsm_db *db);
 
 /* A random number that names this store for ever: 16 bytes. */
 const uint8_t *lsm_store_id(const lsm_db *db);
+/* The id of the store in directory DIR, read without opening it. */
+lsm_rc lsm_peek_id(lsm_env *env, const char *dir, uint8_t id[16]);
 
 /* The number of the last transaction that was prepared; they only rise. */
 uint64_t lsm_last_txid(lsm_db *db);
