@@ -404,7 +404,7 @@ bool lsm_writer_join(lsm_db *db) {
 void lsm_writer_leave(lsm_db *db) {
   lsm_mutex_assert_held(&db->mu);
   if (db->share == NULL || --db->lock_users > 0) return;
-  lsm_share_unlock(db->share, LSM_SHARE_WRITER); /* a word in memory: no system call */
+  lsm_share_unlock(db->share, LSM_SHARE_WRITER); /* it never waits */
 }
 
 lsm_rc lsm_writer_enter(lsm_db *db, uint64_t wait_us, const lsm_interrupt *intr) {

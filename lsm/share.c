@@ -26,7 +26,6 @@ typedef struct page {
   _Atomic uint64_t since;
   _Atomic uint64_t wanted;
   _Atomic uint64_t hosts;
-  _Atomic uint64_t writer; /* slot + 1 of who has WRITER, or 0; above it a count of takings */
   struct {
     _Atomic uint64_t min;
     uint64_t unused[6]; /* each process writes its own all the time: in other cache lines */
@@ -46,43 +45,6 @@ struct lsm_share {
 
 static lsm_rc lock_byte(lsm_share *sh, uint64_t byte, lsm_lock mode) {
   return sh->lock->ops->lock(sh->lock, byte, 1, mode);
-}
-
-/* Is the process of a slot gone? Its lock on the slot went with it. */
-static bool is_dead(lsm_share *sh, int slot) {
-  if (lock_byte(sh, (uint64_t)(FIRST_SLOT + slot), LSM_LOCK_EXCLUSIVE) != LSM_OK) return false;
-  (void)lock_byte(sh, (uint64_t)(FIRST_SLOT + slot), LSM_UNLOCK);
-  return true;
-}
-
-/* WRITER is taken for each transaction. So it is no lock of the system's but a word
-** in SHM, which costs no system call as long as nobody else has it. Who finds it
-** taken by a process that is dead takes it over. The count makes each taking
-** another word: else one of the same slot's next process could be mistaken for
-** the dead one's, and be taken from a process that lives. */
-#define HOLDER_BITS 8
-#define HOLDER_MASK ((UINT64_C(1) << HOLDER_BITS) - 1)
-
-static bool try_writer(lsm_share *sh) {
-  uint64_t me = (uint64_t)sh->slot + 1, now = atomic_load(&sh->p->writer);
-  for (;;) {
-    uint64_t holder = now & HOLDER_MASK, next = (((now >> HOLDER_BITS) + 1) << HOLDER_BITS) | me;
-    if (holder == me) return true;
-    if (holder != 0 && !is_dead(sh, (int)holder - 1)) return false;
-    if (atomic_compare_exchange_strong(&sh->p->writer, &now, next)) return true;
-  }
-}
-
-/* Of this slot: by who has it, or, by who takes the slot, of a dead one before. */
-static void give_writer_back(lsm_share *sh) {
-  uint64_t now = atomic_load(&sh->p->writer), me = (uint64_t)sh->slot + 1;
-  while ((now & HOLDER_MASK) == me &&
-         !atomic_compare_exchange_strong(&sh->p->writer, &now, now & ~HOLDER_MASK)) {}
-}
-
-static lsm_rc try_lock(lsm_share *sh, lsm_share_lock_id id) {
-  if (id != LSM_SHARE_WRITER) return lock_byte(sh, (uint64_t)id, LSM_LOCK_EXCLUSIVE);
-  return try_writer(sh) ? LSM_OK : LSM_BUSY;
 }
 
 /* Locks know no queue: who gives one back and takes it again at once would win
@@ -113,11 +75,9 @@ static void note_turn(lsm_share *sh) {
 }
 
 bool lsm_share_take_free(lsm_share *sh) {
-  uint64_t wanted = atomic_load(&sh->p->wanted), now = atomic_load(&sh->p->writer);
-  if ((now & HOLDER_MASK) != 0) return false;
+  uint64_t wanted = atomic_load(&sh->p->wanted);
   if (wanted != 0 && sh->env->now_us(sh->env) <= wanted + WANTED_US) return false;
-  uint64_t next = ((now >> HOLDER_BITS) + 1) << HOLDER_BITS | ((uint64_t)sh->slot + 1);
-  if (!atomic_compare_exchange_strong(&sh->p->writer, &now, next)) return false;
+  if (!lsm_share_try(sh, LSM_SHARE_WRITER)) return false;
   note_turn(sh);
   return true;
 }
@@ -127,7 +87,7 @@ lsm_rc lsm_share_lock(lsm_share *sh, lsm_share_lock_id id, uint64_t wait_us,
   uint64_t start = 0, pause = POLL_MIN_US;
   if (id == LSM_SHARE_WRITER) give_way(sh);
   for (;;) {
-    lsm_rc rc = try_lock(sh, id);
+    lsm_rc rc = lock_byte(sh, (uint64_t)id, LSM_LOCK_EXCLUSIVE);
     if (rc == LSM_OK && id == LSM_SHARE_WRITER) note_turn(sh);
     if (rc != LSM_BUSY) return rc;
     uint64_t now = sh->env->now_us(sh->env);
@@ -143,15 +103,11 @@ lsm_rc lsm_share_lock(lsm_share *sh, lsm_share_lock_id id, uint64_t wait_us,
 }
 
 bool lsm_share_try(lsm_share *sh, lsm_share_lock_id id) {
-  return try_lock(sh, id) == LSM_OK;
+  return lock_byte(sh, (uint64_t)id, LSM_LOCK_EXCLUSIVE) == LSM_OK;
 }
 
 void lsm_share_unlock(lsm_share *sh, lsm_share_lock_id id) {
-  if (id == LSM_SHARE_WRITER) {
-    give_writer_back(sh);
-  } else {
-    (void)lock_byte(sh, (uint64_t)id, LSM_UNLOCK); /* it goes with the file at last */
-  }
+  (void)lock_byte(sh, (uint64_t)id, LSM_UNLOCK); /* it goes with the file at last */
 }
 
 lsm_rc lsm_share_open(lsm_env *env, const char *dir, bool create, lsm_share **out) {
@@ -203,7 +159,6 @@ lsm_rc lsm_share_attach(lsm_share *sh, bool *alone) {
   } else if (atomic_load(&sh->p->magic) != MAGIC) {
     return lsm_fail(LSM_CANTOPEN, "the store is open in a process of another version");
   }
-  give_writer_back(sh);
   lsm_share_set_min(sh, 1);
   return LSM_OK;
 }
@@ -213,7 +168,6 @@ void lsm_share_opened(lsm_share *sh) { lsm_share_unlock(sh, LSM_SHARE_OPEN); }
 void lsm_share_close(lsm_share *sh) {
   if (sh == NULL) return;
   if (sh->slot >= 0 && atomic_load(&sh->p->magic) == MAGIC) {
-    give_writer_back(sh);
     lsm_share_set_min(sh, 0);
   }
   if (sh->p != NULL) sh->env->shm_unmap(sh->env, sh->p, PAGE_SIZE);

@@ -2,8 +2,7 @@
 **
 ** Two files: LOCK, whose bytes are locked, and SHM, a page of shared memory
 ** with the state of the log and the manifest. The locks vanish with their
-** process. WRITER, which each transaction takes, is a word in SHM instead: who has
-** it is a slot, and when the lock on that has vanished it is free (share.c).
+** process;
 ** SHM means nothing when no process is attached, and is made anew by
 ** the first one.
 **
@@ -71,7 +70,7 @@ void lsm_share_close(lsm_share *sh); /* accepts NULL; all locks go */
 ** for a while lets others who wait have it first. */
 lsm_rc lsm_share_lock(lsm_share *sh, lsm_share_lock_id id, uint64_t wait_us,
                       const lsm_interrupt *intr);
-/* WRITER if nobody has it nor has wanted it lately: no system call, no waiting. */
+/* WRITER if nobody has it nor has wanted it lately: no waiting. */
 bool lsm_share_take_free(lsm_share *sh);
 /* A lock at once or not at all, and unnoticed by those who give way. */
 bool lsm_share_try(lsm_share *sh, lsm_share_lock_id id);
