@@ -563,6 +563,11 @@ int lsm_vtab_find(lsm_conn *c, const char *name, lsm_vtab **out, char **err) {
     sqlite3_free(schema);
   }
   if (v == NULL) {
+    lsm_interrupt intr = lsm_conn_interrupt(c); /* then nothing is found */
+    if (intr.fn(intr.arg)) {
+      *err = sqlite3_mprintf("interrupted");
+      return SQLITE_INTERRUPT;
+    }
     *err = sqlite3_mprintf("no such lsm table: %s", name);
     return SQLITE_ERROR;
   }
