@@ -74,14 +74,6 @@ static void note_turn(lsm_share *sh) {
   atomic_store(&sh->p->turn, me);
 }
 
-bool lsm_share_take_free(lsm_share *sh) {
-  uint64_t wanted = atomic_load(&sh->p->wanted);
-  if (wanted != 0 && sh->env->now_us(sh->env) <= wanted + WANTED_US) return false;
-  if (!lsm_share_try(sh, LSM_SHARE_WRITER)) return false;
-  note_turn(sh);
-  return true;
-}
-
 lsm_rc lsm_share_lock(lsm_share *sh, lsm_share_lock_id id, uint64_t wait_us,
                       const lsm_interrupt *intr) {
   uint64_t start = 0, pause = POLL_MIN_US;

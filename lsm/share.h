@@ -70,8 +70,6 @@ void lsm_share_close(lsm_share *sh); /* accepts NULL; all locks go */
 ** for a while lets others who wait have it first. */
 lsm_rc lsm_share_lock(lsm_share *sh, lsm_share_lock_id id, uint64_t wait_us,
                       const lsm_interrupt *intr);
-/* WRITER if nobody has it nor has wanted it lately: no waiting. */
-bool lsm_share_take_free(lsm_share *sh);
 /* A lock at once or not at all, and unnoticed by those who give way. */
 bool lsm_share_try(lsm_share *sh, lsm_share_lock_id id);
 void lsm_share_unlock(lsm_share *sh, lsm_share_lock_id id);
