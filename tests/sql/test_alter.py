@@ -374,8 +374,8 @@ class Case(unittest.TestCase):
         ended = threading.Event()
 
         def nag():
-            while not ended.is_set():
-                self.a.interrupt()
+            ended.wait(0.02)  # in the middle, or not: both must be whole
+            self.a.interrupt()
 
         thread = threading.Thread(target=nag)
         thread.start()
