@@ -259,7 +259,7 @@ START_TEST(commits_of_the_store_between) {
     store_put(db, ks, "large", large);
     store_put(db, ks, "no room beside it", large);
     free(large);
-    ck_assert_int_eq(store_count_files(env, ".wal"), 2);
+    ck_assert_int_eq(store_await_files(env, ".wal", 2), 2);
   }
   uint64_t second = commit(HOST, 2), last = second;
   store_put(db, ks, "own", "z");

@@ -216,7 +216,7 @@ START_TEST(test_removal) {
   ck_assert_int_ge(store_count_files(env, ".sst"), 3);
   lsm_snapshot_release(s);
   ck_lsm(lsm_wait_idle(db, NULL));
-  ck_assert_int_eq(store_count_files(env, ".sst"), 0);
+  ck_assert_int_eq(store_await_files(env, ".sst", 0), 0);
 }
 END_TEST
 

@@ -45,14 +45,14 @@ START_TEST(test_idle_process_keeps_no_table) {
     char value[16];
     snprintf(value, sizeof(value), "%d", round);
     rewrite(dbs[0], value);
-    ck_assert_int_eq(store_count_files(env, ".sst"), 1);
+    ck_assert_int_eq(store_await_files(env, ".sst", 1), 1);
     ck_assert_uint_eq(store_stats(dbs[0]).obsolete_files, 0);
     if (round % 3 == 0) ck_assert_str_eq(store_get(dbs[1], ks, "k"), value);
   }
   ck_assert_str_eq(store_get(dbs[2], ks, "k"), "9");
   store_verify(dbs[1]);
   rewrite(dbs[2], "10"); /* and may remove, too */
-  ck_assert_int_eq(store_count_files(env, ".sst"), 1);
+  ck_assert_int_eq(store_await_files(env, ".sst", 1), 1);
 }
 END_TEST
 
@@ -119,7 +119,7 @@ START_TEST(test_who_reads_keeps_tables) {
   rewrite(dbs[0], "newer");
   rewrite(dbs[1], "newest"); /* each removes its own */
   ck_assert_str_eq(store_get(dbs[0], ks, "k"), "newest");
-  ck_assert_int_eq(store_count_files(env, ".sst"), 1);
+  ck_assert_int_eq(store_await_files(env, ".sst", 1), 1);
 }
 END_TEST
 
@@ -138,7 +138,7 @@ START_TEST(test_kept_state_keeps_no_table) {
   ck_assert_str_eq(store_get_in(snap, ks, "k"), "0");
   lsm_snapshot_release(snap);
   rewrite(dbs[0], "2");
-  ck_assert_int_eq(store_count_files(env, ".sst"), 1);
+  ck_assert_int_eq(store_await_files(env, ".sst", 1), 1);
   ck_assert_int_eq(
       lsm_snapshot_acquire_at(dbs[1], store_host_name, host.txid - 1, 0, NULL, &snap), LSM_STALE);
   ck_assert_str_eq(store_get(dbs[1], ks, "k"), "2");
@@ -192,7 +192,7 @@ START_TEST(test_readers_come_and_go) {
   rewrite(dbs[0], "value");
   rewrite(dbs[1], "value");
   ck_assert_str_eq(store_get(dbs[0], ks, "k"), "value");
-  ck_assert_int_eq(store_count_files(env, ".sst"), 1);
+  ck_assert_int_eq(store_await_files(env, ".sst", 1), 1);
 }
 END_TEST
 

@@ -48,7 +48,7 @@ static int tables(void) {
 static void check_no_orphans(void) {
   ck_lsm(lsm_wait_idle(db, NULL));
   lsm_db_purge(db);
-  ck_assert_int_eq(tables(), (int)store_stats(db).sst_files);
+  ck_assert_int_eq(store_await_files(env, ".sst", (int)store_stats(db).sst_files), (int)store_stats(db).sst_files);
 }
 
 /* Keys k000.. of a range, in the transaction and in the model. */
@@ -153,7 +153,7 @@ START_TEST(test_rollback) {
   if (_i == 4) {
     ck_lsm(lsm_txn_rollback_to(t, -1));
     ck_assert(lsm_txn_is_empty(t));
-    ck_assert_int_eq(tables(), 0);
+    ck_assert_int_eq(store_await_files(env, ".sst", 0), 0);
   }
   ck_lsm(lsm_txn_rollback(t));
   if (snap != NULL) {
@@ -161,11 +161,11 @@ START_TEST(test_rollback) {
     store_check_in(snap, ks, m);
     lsm_snapshot_release(snap);
   }
-  ck_assert_int_eq(tables(), 0);
+  ck_assert_int_eq(store_await_files(env, ".sst", 0), 0);
   ck_assert_str_eq(store_all(db, ks), "");
   reopen();
   ck_assert_str_eq(store_all(db, ks), "");
-  ck_assert_int_eq(tables(), 0);
+  ck_assert_int_eq(store_await_files(env, ".sst", 0), 0);
   model_free(inner);
   model_free(m);
 }
@@ -224,7 +224,7 @@ START_TEST(test_marks) {
     ck_lsm(lsm_txn_delete(t, ks, S("k00005")));
     model_delete(states[i + 1], S("k00005"));
   }
-  ck_assert_int_eq(tables(), 0);
+  ck_assert_int_eq(store_await_files(env, ".sst", 0), 0);
   lsm_txn_release(t, 3);
   ck_lsm(lsm_txn_savepoint(t, 3)); /* at the end: nothing of its own */
   model *all = model_copy(states[4]);
@@ -351,7 +351,7 @@ static void check_image(uint64_t txid, uint32_t ks, const model *m, bool asked) 
     store_put(second, ks, "zz", NULL);
     store_check(second, ks, m);
     ck_lsm(lsm_wait_idle(second, NULL));
-    ck_assert_int_eq(store_count_files(image, ".sst"), (int)store_stats(second).sst_files);
+    ck_assert_int_eq(store_await_files(image, ".sst", (int)store_stats(second).sst_files), (int)store_stats(second).sst_files);
     ck_lsm(lsm_close(second));
     second = store_open(image, &opt);
     store_check(second, ks, m);
@@ -390,7 +390,7 @@ START_TEST(test_host_decides) {
   int files = store_count_files(image, ".sst");
   lsm_db *second = NULL;
   ck_assert_int_eq(lsm_open(image, STORE_DIR, &o, &second), LSM_CANTOPEN);
-  ck_assert_int_eq(store_count_files(image, ".sst"), files);
+  ck_assert_int_eq(store_await_files(image, ".sst", files), files);
   host.unknown = false;
   host.txid = txid;
   second = store_open(image, &o);
@@ -519,7 +519,7 @@ START_TEST(test_two_processes) {
   ck_lsm(lsm_close(b));
   ck_lsm(lsm_open(mem, STORE_DIR, &opt, &a));
   store_check(a, ks, m);
-  ck_assert_int_eq(store_count_files(mem, ".sst"), (int)store_stats(a).sst_files);
+  ck_assert_int_eq(store_await_files(mem, ".sst", (int)store_stats(a).sst_files), (int)store_stats(a).sst_files);
   ck_lsm(lsm_close(a));
   lsm_env_mem_free(mem);
   model_free(m);
@@ -560,7 +560,7 @@ START_TEST(test_abort_is_durable) {
   ck_lsm(lsm_txn_put(t, ks, S("a"), S("never")));
   ck_lsm(lsm_txn_prepare(t, LSM_SYNC_NORMAL, NULL, NULL));
   ck_lsm(lsm_txn_rollback(t));
-  ck_assert_int_eq(tables(), 1);
+  ck_assert_int_eq(store_await_files(env, ".sst", 1), 1);
   ck_lsm(env->sync_dir(env, STORE_DIR)); /* the tables are gone for good */
   check_losses(ks, m, NULL);
   model_free(m);

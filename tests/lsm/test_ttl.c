@@ -297,20 +297,20 @@ START_TEST(test_whole_files) {
   idle();
   reopen(); /* no table is open, no block cached */
   idle();
-  ck_assert_int_eq(store_count_files(env, ".sst"), 2);
+  ck_assert_int_eq(store_await_files(env, ".sst", 2), 2);
   expiring(LSM_LEVELED); /* opens the manifest */
   env_fault_fail(env, ENV_FAULT_READ, 0, LSM_OK, 0);
   set_clock(LATER);
   idle();
   ck_assert_uint_eq(env_fault_calls(env), 0);
-  ck_assert_int_eq(store_count_files(env, ".sst"), 1);
+  ck_assert_int_eq(store_await_files(env, ".sst", 1), 1);
   ck_assert_uint_eq(store_stats(db).expired_files, 1);
   ck_assert_uint_eq(store_stats(db).expired_entries, 300);
   ck_assert_uint_eq(store_stats(db).compactions, 0);
   ck_assert_int_eq(count(ks), 200);
   set_clock(LATER + DAY);
   idle();
-  ck_assert_int_eq(store_count_files(env, ".sst"), 0);
+  ck_assert_int_eq(store_await_files(env, ".sst", 0), 0);
   store_verify(db);
   reopen();
   ck_assert_int_eq(count(ks), 0);
@@ -410,7 +410,7 @@ START_TEST(test_partial_merge) {
   for (int run = 0; run < 4; run++) {
     if (run == 3) {
       idle();
-      ck_assert_int_eq(store_count_files(env, ".sst"), 4);
+      ck_assert_int_eq(store_await_files(env, ".sst", 4), 4);
       set_clock(LATER);
     }
     lsm_txn *t = store_begin(db);
@@ -460,7 +460,7 @@ START_TEST(test_half) {
   set_clock(LATER + DAY + 1000);
   idle();
   ck_assert_uint_eq(entries(ks), 0);
-  ck_assert_int_eq(store_count_files(env, ".sst"), 0);
+  ck_assert_int_eq(store_await_files(env, ".sst", 0), 0);
 }
 END_TEST
 
@@ -489,7 +489,7 @@ START_TEST(test_drop_keyspace) {
   set_clock(LATER);
   ck_lsm(lsm_keyspace_drop(db, ks));
   idle();
-  ck_assert_int_eq(store_count_files(env, ".sst"), 0);
+  ck_assert_int_eq(store_await_files(env, ".sst", 0), 0);
   ck_assert_int_eq(count(other), 0);
 }
 END_TEST
@@ -539,7 +539,7 @@ START_TEST(test_two_processes) {
   idle();
   ck_assert_int_eq(count(ks), 1);
   reopen();
-  ck_assert_int_eq(store_count_files(env, ".sst"), 1);
+  ck_assert_int_eq(store_await_files(env, ".sst", 1), 1);
 }
 END_TEST
 

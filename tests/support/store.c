@@ -1,9 +1,11 @@
 /* store.c: short words for tests of a store. */
+#define _POSIX_C_SOURCE 200809L /* nanosleep */
 #include "store.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define TEXT_MAX 65536
 
@@ -170,6 +172,16 @@ int store_count_files(lsm_env *env, const char *suffix) {
   counting c = {suffix, 0};
   ck_lsm(env->list(env, STORE_DIR, count_name, &c));
   return c.n;
+}
+
+int store_await_files(lsm_env *env, const char *suffix, int want) {
+  const struct timespec ms = {0, 1000000};
+  int n = store_count_files(env, suffix);
+  for (int tries = 0; n != want && tries < 10000; tries++) {
+    nanosleep(&ms, NULL);
+    n = store_count_files(env, suffix);
+  }
+  return n;
 }
 
 uint64_t store_param(const char *name, uint64_t otherwise) {

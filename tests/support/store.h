@@ -61,6 +61,9 @@ lsm_stats store_stats(lsm_db *db);
 
 /* Files of a kind (".sst") in the directory. */
 int store_count_files(lsm_env *env, const char *suffix);
+/* The same once it is WANT, or after ten seconds: threads of the store remove files, and write others,
+** when they come to it. */
+int store_await_files(lsm_env *env, const char *suffix, int want);
 
 /* ThreadSanitizer is slow: samples are smaller there. */
 #ifdef __SANITIZE_THREAD__
