@@ -126,12 +126,26 @@ uint64_t lsm_conn_now(lsm_conn_store *cs) {
   return cs->now;
 }
 
+/* These make SQLite roll back the whole transaction, if a statement that may write ends
+** with them, one of ours too: then the one that runs has to end as well. */
+static lsm_rc rolled_back(int code) {
+  switch (code & 0xff) {
+    case SQLITE_INTERRUPT: return lsm_fail(LSM_INTERRUPT, "interrupted");
+    case SQLITE_NOMEM: return lsm_nomem();
+    case SQLITE_IOERR: return lsm_fail(LSM_IOERR, "disk I/O error in the database");
+    case SQLITE_FULL: return lsm_fail(LSM_FULL, "database or disk is full");
+    default: return LSM_OK;
+  }
+}
+
 /* From now on to the end of an explicit transaction. When the marker may not
 ** join, each statement has a snapshot of its own. */
-static void keep_snapshots(lsm_conn_store *cs) {
+static lsm_rc keep_snapshots(lsm_conn_store *cs) {
   lsm_conn *c = cs->conn;
-  if (c->reading || lsm_store_is_memory(cs->store) || sqlite3_get_autocommit(c->db)) return;
-  c->reading = lsm_marker_join(c, false) == SQLITE_OK;
+  if (c->reading || lsm_store_is_memory(cs->store) || sqlite3_get_autocommit(c->db)) return LSM_OK;
+  int code = lsm_marker_join(c, false);
+  c->reading = code == SQLITE_OK;
+  return rolled_back(code);
 }
 
 #define BAD_SHADOW "a shadow table (..._lsm) has lost its rows, or has triggers"
@@ -252,7 +266,7 @@ lsm_rc lsm_conn_snapshot(lsm_conn_store *cs, const char *schema, lsm_snapshot **
                          : acquire(cs, schema, &cs->snap);
     cs->snap_changes = now;
   }
-  if (rc == LSM_OK && now == 0) keep_snapshots(cs);
+  if (rc == LSM_OK && now == 0) rc = keep_snapshots(cs);
   if (rc == LSM_OK) *snap = lsm_snapshot_ref(cs->snap);
   return rc;
 }
@@ -310,12 +324,16 @@ lsm_rc lsm_conn_txn(lsm_conn_store *cs, const sqlite3_vtab *vtab) {
   cs->sync_options = 0;
   cs->token_txid = 0;
   cs->in_doubt = false;
-  if (vtab != NULL) {
-    lsm_proof_begin(&cs->proof, cs->conn->db, vtab);
-  } else {
+  if (vtab == NULL) {
     lsm_proof_begin_unseen(&cs->proof, cs->conn->db);
+    return LSM_OK;
   }
-  return LSM_OK;
+  rc = rolled_back(lsm_proof_begin(&cs->proof, cs->conn->db, vtab));
+  if (rc != LSM_OK) {
+    (void)lsm_txn_rollback(cs->txn); /* NULL if it is gone already */
+    cs->txn = NULL;
+  }
+  return rc;
 }
 
 lsm_rc lsm_conn_rollback_to(lsm_conn_store *cs, int n) {

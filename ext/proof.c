@@ -49,8 +49,10 @@ static bool op_is_harmless(const char *op) {
   return false;
 }
 
-/* EXPLAIN of the statement, read: VBegin, VOpen and VUpdate of our table only. */
-static bool program_is_direct(sqlite3 *db, const char *sql, const sqlite3_vtab *vtab) {
+/* EXPLAIN of the statement, read: VBegin, VOpen and VUpdate of our table only. *code is
+** not SQLITE_OK when reading it failed: by that SQLite may have rolled back all there is,
+** since an EXPLAIN counts as the statement that it is of. */
+static bool program_is_direct(sqlite3 *db, const char *sql, const sqlite3_vtab *vtab, int *code) {
   sqlite3_stmt *stmt = NULL;
   char *text = sqlite3_mprintf("EXPLAIN %s", sql);
   char *ours = sqlite3_mprintf("vtab:%p", (const void *)vtab);
@@ -73,7 +75,7 @@ static bool program_is_direct(sqlite3 *db, const char *sql, const sqlite3_vtab *
       direct = op_is_harmless(op);
     }
   }
-  sqlite3_finalize(stmt);
+  *code = sqlite3_finalize(stmt);
   sqlite3_free(text);
   sqlite3_free(ours);
   return direct && rc == SQLITE_DONE && begins == 1;
@@ -150,7 +152,8 @@ bool lsm_proof_reads_alone(const lsm_conn *conn) {
 
 /* The verdict on a statement, from the cache when it is still of the same
 ** program: a statement prepared anew at the same address begins at run 1. */
-static bool judge(lsm_proof *p, sqlite3 *db, sqlite3_stmt *stmt, const sqlite3_vtab *vtab) {
+static bool judge(lsm_proof *p, sqlite3 *db, sqlite3_stmt *stmt, const sqlite3_vtab *vtab,
+                  int *code) {
   const char *sql = sqlite3_sql(stmt);
   int reprepared = sqlite3_stmt_status(stmt, SQLITE_STMTSTATUS_REPREPARE, 0);
   int run = sqlite3_stmt_status(stmt, SQLITE_STMTSTATUS_RUN, 0);
@@ -167,20 +170,23 @@ static bool judge(lsm_proof *p, sqlite3 *db, sqlite3_stmt *stmt, const sqlite3_v
     slot = p->next;
     p->next = (p->next + 1) % LSM_PROOF_CACHE;
   }
-  p->cache[slot].stmt = stmt;
+  bool direct = program_is_direct(db, sql, vtab, code);
+  p->cache[slot].stmt = *code == SQLITE_OK ? stmt : NULL;
   p->cache[slot].reprepared = reprepared;
   p->cache[slot].run = run;
-  p->cache[slot].direct = program_is_direct(db, sql, vtab);
-  return p->cache[slot].direct;
+  p->cache[slot].direct = direct;
+  return direct;
 }
 
-void lsm_proof_begin(lsm_proof *p, sqlite3 *db, const sqlite3_vtab *vtab) {
+int lsm_proof_begin(lsm_proof *p, sqlite3 *db, const sqlite3_vtab *vtab) {
+  int code = SQLITE_OK;
   p->autocommit = p->one_statement = sqlite3_get_autocommit(db) != 0;
   p->direct = false;
-  if (!p->one_statement) return;
+  if (!p->one_statement) return SQLITE_OK;
   sqlite3_stmt *stmt = running_writer(db);
-  p->direct = stmt != NULL && judge(p, db, stmt, vtab);
+  p->direct = stmt != NULL && judge(p, db, stmt, vtab, &code);
   p->changes = total_changes(db);
+  return code;
 }
 
 void lsm_proof_spoil(lsm_proof *p) { p->one_statement = p->direct = false; }

@@ -70,8 +70,8 @@ void lsm_history_look(lsm_history *h, sqlite3 *db, const char *schema);
 /* autocommit: the one statement's own rows are not in total_changes() yet. */
 void lsm_history_end(lsm_history *h, sqlite3 *db, bool committed, bool autocommit);
 
-/* At xBegin of VTAB, the first of the transaction. */
-void lsm_proof_begin(lsm_proof *p, sqlite3 *db, const sqlite3_vtab *vtab);
+/* At xBegin of VTAB, the first of the transaction. When it fails, xBegin has to. */
+int lsm_proof_begin(lsm_proof *p, sqlite3 *db, const sqlite3_vtab *vtab);
 /* The transaction is, or has become, more than one table's statement. */
 void lsm_proof_spoil(lsm_proof *p);
 void lsm_proof_begin_unseen(lsm_proof *p, sqlite3 *db); /* no xBegin came */
