@@ -143,6 +143,16 @@ static void kick_rest(lsm_db *db) {
   }
 }
 
+/* The store's first log is in use. The other processes must know before there is a record
+** in it: of a log that nobody has told of they believe that it is empty. */
+static void begin_log(lsm_db *db, uint64_t number, const lsm_wal *wal) {
+  lsm_mutex_lock(&db->catch_mu);
+  db->log_number = number;
+  db->log_end = lsm_wal_end(wal);
+  lsm_announce_log(db);
+  lsm_mutex_unlock(&db->catch_mu);
+}
+
 lsm_rc lsm_log_ensure(lsm_db *db) {
   if (db->wal != NULL) return LSM_OK;
   lsm_wal *wal = NULL;
@@ -154,7 +164,7 @@ lsm_rc lsm_log_ensure(lsm_db *db) {
     lsm_wal_prev none = {0, 0};
     uint64_t number;
     rc = new_log(db, none, &number, &db->log_salt, &wal);
-    if (rc == LSM_OK) db->log_number = number;
+    if (rc == LSM_OK) begin_log(db, number, wal);
   } else {
     char *path = lsm_filename_new(db->dir, LSM_FILE_WAL, db->log_number);
     if (path == NULL) return lsm_nomem();
