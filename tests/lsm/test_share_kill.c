@@ -189,7 +189,7 @@ static lsm_rc change(lsm_db *db, uint32_t ks, truth *t, const char *tag, lsm_syn
                      bool with_host, bool keep) {
   lsm_txn *txn = NULL;
   char key[16];
-  lsm_rc rc = lsm_txn_begin(db, 0, NULL, &txn);
+  lsm_rc rc = lsm_txn_begin(db, 20000, NULL, &txn);
   if (rc != LSM_OK) return rc;
   model *now = begin_change(t);
   for (int i = 0; i < 4 && rc == LSM_OK; i++) {
@@ -291,8 +291,9 @@ static void check_others(lsm_db *writer, lsm_db *reader, uint32_t ks, truth *t, 
   store_verify(reader);
 }
 
-/* Kills the victim at call n; false: it lived through all of it. */
-static bool kill_at(uint64_t n) {
+/* Kills the victim at call n; false: it lived through all of it. first: the log that it
+** writes to is one that it has begun itself, with a transaction that its host decides. */
+static bool kill_at(uint64_t n, bool first) {
   truth t = {model_new(), NULL};
   lsm_db *writer = NULL, *reader = NULL, *db = NULL, *joins = NULL;
   ck_lsm(lsm_env_mem_new(&env));
@@ -304,10 +305,13 @@ static bool kill_at(uint64_t n) {
   ck_lsm(lsm_open(env, STORE_DIR, &opt, &writer));
   ck_lsm(lsm_open(env, STORE_DIR, &opt, &reader));
   uint32_t ks = store_keyspace(writer, LSM_LEVELED);
-  ck_lsm(change(writer, ks, &t, "w1", LSM_SYNC_NORMAL, false, true));
-  ck_lsm(lsm_flush(writer, NULL));
+  if (!first) {
+    ck_lsm(change(writer, ks, &t, "w1", LSM_SYNC_NORMAL, false, true));
+    ck_lsm(lsm_flush(writer, NULL));
+  }
   store_check(reader, ks, t.sure);
   lsm_rc rc = lsm_open(&victim_env->base, STORE_DIR, &opt, &db);
+  if (rc == LSM_OK && first) rc = change(db, ks, &t, "f1", LSM_SYNC_FULL, true, true);
   if (rc == LSM_OK) rc = live(db, writer, ks, &t);
   bool died = atomic_load(&victim_env->dead);
   ck_assert_msg(died || rc == LSM_OK, "%s", lsm_errmsg());
@@ -333,8 +337,14 @@ static bool kill_at(uint64_t n) {
 
 START_TEST(test_kill_one_of_three) {
   uint64_t step = store_param("KILL_STEP", 2 * STORE_SLOW), n = 1 + store_param("KILL_FROM", 0);
-  while (kill_at(n)) n += step;
+  while (kill_at(n, false)) n += step;
   ck_assert_uint_gt(n, 150);
+}
+END_TEST
+
+/* The store's first log, with what its host has committed, must not be taken for empty. */
+START_TEST(test_kill_with_the_first_log) {
+  for (uint64_t n = 1; n < 120; n++) ck_assert(kill_at(n, true));
 }
 END_TEST
 
@@ -499,6 +509,7 @@ Suite *share_kill_suite(void) {
   TCase *tc = tcase_create("share_kill");
   tcase_set_timeout(tc, 300);
   tcase_add_test(tc, test_kill_one_of_three);
+  tcase_add_test(tc, test_kill_with_the_first_log);
   tcase_add_test(tc, test_kill_recovery);
   tcase_add_test(tc, test_child_outlives_its_parent);
   tcase_add_test(tc, test_state_before_a_killed_writer);

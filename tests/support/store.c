@@ -47,7 +47,7 @@ uint32_t store_keyspace(lsm_db *db, lsm_compaction compaction) {
 
 lsm_txn *store_begin(lsm_db *db) {
   lsm_txn *t = NULL;
-  ck_lsm(lsm_txn_begin(db, 0, NULL, &t));
+  ck_lsm(lsm_txn_begin(db, 20000, NULL, &t));
   return t;
 }
 
