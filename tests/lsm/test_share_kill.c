@@ -344,7 +344,7 @@ END_TEST
 
 /* The store's first log, with what its host has committed, must not be taken for empty. */
 START_TEST(test_kill_with_the_first_log) {
-  for (uint64_t n = 1; n < 120; n++) ck_assert(kill_at(n, true));
+  for (uint64_t n = 100; n < 220; n++) ck_assert(kill_at(n, true)); /* it commits at about 150 */
 }
 END_TEST
 
