@@ -218,13 +218,13 @@ test: ## every test; the last line counts them (under 15 minutes)
 	@$(if $(filter true 1,$(CI)),$(MAKE) --no-print-directory deps-bindings || echo 'the bindings that are missing are skipped')
 	@MAKE='$(MAKE)' tests/tools/test_all.sh
 
-# The parts of `make test`; SUITE='memtable wal' picks unit test suites.
+# The parts of `make test`; SUITE='memtable view' picks unit test suites.
 SUITE ?=
 PYTHON ?= /usr/bin/python3
 # A run under ThreadSanitizer needs the address space unrandomized on new kernels.
 NORANDOM = $(shell setarch $$(uname -m) -R true 2>/dev/null && echo setarch $$(uname -m) -R)
 
-unit: build/debug/unit ## unit tests (SUITE='wal key' runs only these)
+unit: build/debug/unit ## unit tests (SUITE='memtable view' runs only these)
 	@CK_DEFAULT_TIMEOUT=120 build/debug/unit $(SUITE)
 
 unit-asan: build/asan/unit ## unit tests under ASan and UBSan
