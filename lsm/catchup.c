@@ -374,10 +374,29 @@ static lsm_rc wait_moving(lsm_db *db, uint64_t wait_us, const lsm_interrupt *int
   return rc;
 }
 
+/* Has nobody changed anything since we had WRITER last? REQUIRES: WRITER, mu. */
+static bool is_up_to_date(lsm_db *db) {
+  lsm_share *sh = db->share;
+  if (lsm_share_log(sh) != atomic_load(&db->seen_log) ||
+      lsm_share_manifest(sh) != atomic_load(&db->seen_manifest) || lsm_share_dirty(sh) ||
+      lsm_share_decided(sh) != 0) {
+    return false;
+  }
+  return db->wal == NULL || (lsm_wal_end(db->wal) == db->log_end &&
+                             lsm_share_broken(sh) != db->log_number);
+}
+
 bool lsm_writer_join(lsm_db *db) {
   lsm_mutex_assert_held(&db->mu);
   if (db->share == NULL) return true;
-  if (db->lock_moving || db->lock_users == 0) return false;
+  if (db->lock_moving) return false;
+  if (db->lock_users == 0) {
+    if (!lsm_share_take_free(db->share)) return false;
+    if (!is_up_to_date(db)) {
+      lsm_share_unlock(db->share, LSM_SHARE_WRITER);
+      return false;
+    }
+  }
   db->lock_users++;
   return true;
 }
@@ -385,7 +404,7 @@ bool lsm_writer_join(lsm_db *db) {
 void lsm_writer_leave(lsm_db *db) {
   lsm_mutex_assert_held(&db->mu);
   if (db->share == NULL || --db->lock_users > 0) return;
-  lsm_share_unlock(db->share, LSM_SHARE_WRITER); /* it never waits */
+  lsm_share_unlock(db->share, LSM_SHARE_WRITER); /* a word in memory: no system call */
 }
 
 lsm_rc lsm_writer_enter(lsm_db *db, uint64_t wait_us, const lsm_interrupt *intr) {

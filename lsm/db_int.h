@@ -266,7 +266,8 @@ lsm_rc lsm_catch_up(lsm_db *db);
 ** there is, what a killed writer left is settled. */
 lsm_rc lsm_writer_enter(lsm_db *db, uint64_t wait_us, const lsm_interrupt *intr);
 void lsm_writer_exit(lsm_db *db);
-/* The same for one who has WRITER already; false: enter. REQUIRES: mu. */
+/* The same where it takes no waiting, no system call and no catching up; false:
+** enter. REQUIRES: mu. */
 bool lsm_writer_join(lsm_db *db);
 void lsm_writer_leave(lsm_db *db); /* exit. REQUIRES: mu */
 /* Does what a killed writer's successor would do, if there was one: what it

@@ -71,7 +71,8 @@ struct lsm_env {
   /* Makes creations, removals and renames in the directory durable. */
   lsm_rc (*sync_dir)(lsm_env *env, const char *path);
   /* SIZE bytes of memory that all who map PATH share, zero when it is new; they
-  ** outlive the map, but not by a promise. */
+  ** outlive the map, but not by a promise. A forked child finds zeros there, which it
+  ** shares with nobody. */
   lsm_rc (*shm_map)(lsm_env *env, const char *path, size_t size, void **mem);
   void (*shm_unmap)(lsm_env *env, void *mem, size_t size);
   uint64_t (*now_us)(lsm_env *env);  /* monotonic */

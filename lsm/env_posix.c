@@ -6,7 +6,8 @@
 ** Locks    byte-range locks belong to the open file where the system knows that
 **          (F_OFD_SETLK), else to the process. A forked child has the same open
 **          files, and would keep the locks when the parent dies: it closes
-**          them. locked_mu guards the list of files that may have locks. */
+**          them. Nor must it do in shared memory what is for the parent to do: it
+**          gets an empty page of its own there. locked_mu guards both lists. */
 #ifndef _WIN32
 #define _GNU_SOURCE       /* F_OFD_SETLK, sync_file_range, pwritev */
 #define _FILE_OFFSET_BITS 64
@@ -238,9 +239,17 @@ static lsm_rc posix_size(lsm_file *f, uint64_t *size) {
 #define SET_LOCK F_SETLK
 #endif
 
+/* Shared memory that is mapped. */
+typedef struct shm_map {
+  struct shm_map *next;
+  void *mem;
+  size_t size;
+} shm_map;
+
 static pthread_mutex_t locked_mu = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
-static posix_file *locked;
+static posix_file *locked; /* guarded by locked_mu, as maps */
+static shm_map *maps;
 
 static void before_fork(void) { pthread_mutex_lock(&locked_mu); }
 static void after_fork(void) { pthread_mutex_unlock(&locked_mu); }
@@ -253,11 +262,15 @@ static void after_fork_in_child(void) {
     f->fd = -1;
     f->link = NULL;
   }
+  for (const shm_map *m = maps; m != NULL; m = m->next) {
+    (void)mmap(m->mem, m->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANON | MAP_FIXED, -1, 0);
+  }
   pthread_mutex_unlock(&locked_mu);
 }
 
 static void watch_forks(void) {
-  /* Without memory for it: only a child that outlives its parent does harm. */
+  /* Without memory for it: only a child that uses what is its parent's does harm, or
+  ** outlives it. */
   (void)pthread_atfork(before_fork, after_fork, after_fork_in_child);
 }
 
@@ -449,6 +462,27 @@ static lsm_rc posix_sync_dir(lsm_env *env, const char *path) {
 
 /*---------------------------------------------------------- shared memory */
 
+/* Maps SIZE bytes of the file and lists them, so that no fork comes between. */
+static lsm_rc map_file(int fd, const char *path, size_t size, void **mem) {
+  shm_map *m = lsm_malloc(sizeof(*m));
+  if (m == NULL) return lsm_nomem();
+  pthread_once(&fork_once, watch_forks);
+  pthread_mutex_lock(&locked_mu);
+  m->mem = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  int err = errno;
+  bool ok = m->mem != MAP_FAILED;
+  if (ok) {
+    *mem = m->mem;
+    m->size = size;
+    m->next = maps;
+    maps = m;
+  }
+  pthread_mutex_unlock(&locked_mu);
+  if (ok) return LSM_OK;
+  lsm_free(m);
+  return fail_as(rc_of(err, TO_WRITE), err, path, "map");
+}
+
 static lsm_rc posix_shm_map(lsm_env *env, const char *path, size_t size, void **mem) {
   (void)env;
   *mem = NULL;
@@ -461,11 +495,7 @@ static lsm_rc posix_shm_map(lsm_env *env, const char *path, size_t size, void **
   } else if (fstat(fd, &st) != 0 || (st.st_size < (off_t)size && ftruncate(fd, (off_t)size) != 0)) {
     rc = fail(TO_WRITE, path, "size");
   } else {
-    *mem = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    if (*mem == MAP_FAILED) {
-      *mem = NULL;
-      rc = fail(TO_WRITE, path, "map");
-    }
+    rc = map_file(fd, path, size, mem);
   }
   close(fd);
   return rc;
@@ -473,7 +503,16 @@ static lsm_rc posix_shm_map(lsm_env *env, const char *path, size_t size, void **
 
 static void posix_shm_unmap(lsm_env *env, void *mem, size_t size) {
   (void)env;
+  pthread_mutex_lock(&locked_mu);
+  shm_map **p = &maps, *m = NULL;
+  while (*p != NULL && (*p)->mem != mem) p = &(*p)->next;
+  if (*p != NULL) {
+    m = *p;
+    *p = m->next;
+  }
   munmap(mem, size);
+  pthread_mutex_unlock(&locked_mu);
+  lsm_free(m);
 }
 
 /*------------------------------------------------------- clock and random */

@@ -8,6 +8,8 @@
 
 lsm_rc lsm_log_acquire(lsm_db *db, const lsm_interrupt *intr) {
   uint64_t deadline = 0;
+  lsm_rc rc = db->share != NULL ? lsm_share_check(db->share) : LSM_OK;
+  if (rc != LSM_OK) return rc;
   lsm_mutex_lock(&db->mu);
   bool have = !db->log_held && lsm_writer_join(db);
   if (have) db->log_held = true;
@@ -16,7 +18,7 @@ lsm_rc lsm_log_acquire(lsm_db *db, const lsm_interrupt *intr) {
     if (db->share != NULL) lsm_share_set_dirty(db->share, true);
     return LSM_OK;
   }
-  lsm_rc rc = lsm_writer_enter(db, LOG_ROLE_WAIT_US, intr);
+  rc = lsm_writer_enter(db, LOG_ROLE_WAIT_US, intr);
   if (rc != LSM_OK) return rc;
   lsm_mutex_lock(&db->mu);
   while (db->log_held) {

@@ -2,6 +2,7 @@
 #include "share.h"
 
 #include "filename.h"
+#include "sync.h"
 
 #define OPEN_WAIT_US 10000000u
 #define POLL_MIN_US 50u    /* between tries for a lock; doubles */
@@ -26,13 +27,14 @@ typedef struct page {
   _Atomic uint64_t since;
   _Atomic uint64_t wanted;
   _Atomic uint64_t hosts;
+  _Atomic uint64_t writer; /* slot + 1 of who has WRITER, or 0; above it a count of takings */
   struct {
     _Atomic uint64_t min;
     uint64_t unused[6]; /* each process writes its own all the time: in other cache lines */
   } slot[LSM_SHARE_SLOTS];
 } page;
 
-#define MAGIC UINT64_C(0x344d48534d534c) /* "LSMSHM4" */
+#define MAGIC UINT64_C(0x354d48534d534c) /* "LSMSHM5" */
 #define PAGE_SIZE 4096u
 _Static_assert(sizeof(page) <= PAGE_SIZE, "SHM is one page");
 
@@ -41,10 +43,73 @@ struct lsm_share {
   lsm_file *lock;
   page *p;
   int slot; /* -1: none */
+  lsm_mutex look_mu; /* held by a thread that has another slot locked: the lock is its process' */
 };
 
 static lsm_rc lock_byte(lsm_share *sh, uint64_t byte, lsm_lock mode) {
   return sh->lock->ops->lock(sh->lock, byte, 1, mode);
+}
+
+/* LSM_BUSY: the process of the slot lives. Else there is none: its lock went with it, and
+** the system lets go of a process' files only when all its threads have stopped. */
+static lsm_rc look_at_slot(lsm_share *sh, int slot) {
+  lsm_mutex_lock(&sh->look_mu);
+  lsm_rc rc = lock_byte(sh, (uint64_t)(FIRST_SLOT + slot), LSM_LOCK_EXCLUSIVE);
+  if (rc == LSM_OK) (void)lock_byte(sh, (uint64_t)(FIRST_SLOT + slot), LSM_UNLOCK);
+  lsm_mutex_unlock(&sh->look_mu);
+  return rc;
+}
+
+/* WRITER is taken for each transaction. So it is no lock of the system's but a word in
+** SHM, which costs no system call as long as nobody else has it. It names the slot of
+** who has it: from the moment it is taken until it is given back, there is nothing else
+** to be done, so a process can be killed at any instant. Who finds it taken by a process
+** that is dead takes it over; who takes the dead one's slot gives it back.
+**
+** The count above the slot makes each taking another word: else one of the slot's next
+** process could be mistaken for the dead one's, between the look at the slot and the
+** exchange, and be taken from a process that lives. */
+#define HOLDER_BITS 8
+#define HOLDER_MASK ((UINT64_C(1) << HOLDER_BITS) - 1)
+_Static_assert(LSM_SHARE_SLOTS < HOLDER_MASK, "a slot, and none, fit");
+
+static uint64_t own_holder(const lsm_share *sh) { return (uint64_t)sh->slot + 1; }
+
+/* From NOW, which nobody has, or a dead process: false if it has changed since, NOW is
+** then what it is. */
+static bool exchange_writer(lsm_share *sh, uint64_t *now) {
+  uint64_t next = ((*now >> HOLDER_BITS) + 1) << HOLDER_BITS | own_holder(sh);
+  return atomic_compare_exchange_strong(&sh->p->writer, now, next);
+}
+
+lsm_rc lsm_share_check(const lsm_share *sh) {
+  if (atomic_load(&sh->p->magic) == MAGIC) return LSM_OK;
+  return lsm_fail(LSM_MISUSE, "the store was opened by another process, before a fork");
+}
+
+/* At once or LSM_BUSY. */
+static lsm_rc take_writer(lsm_share *sh) {
+  lsm_rc rc = lsm_share_check(sh);
+  uint64_t now = atomic_load(&sh->p->writer);
+  while (rc == LSM_OK) {
+    uint64_t holder = now & HOLDER_MASK;
+    if (holder == own_holder(sh)) return LSM_OK; /* as with the locks: see share.h */
+    if (holder != 0) rc = look_at_slot(sh, (int)holder - 1);
+    if (rc == LSM_OK && exchange_writer(sh, &now)) return LSM_OK;
+  }
+  return rc;
+}
+
+/* Of this slot: by who has it, or, by who takes the slot, of a dead one before. */
+static void give_writer_back(lsm_share *sh) {
+  uint64_t now = atomic_load(&sh->p->writer);
+  while ((now & HOLDER_MASK) == own_holder(sh) &&
+         !atomic_compare_exchange_strong(&sh->p->writer, &now, now & ~HOLDER_MASK)) {}
+}
+
+static lsm_rc try_lock(lsm_share *sh, lsm_share_lock_id id) {
+  return id == LSM_SHARE_WRITER ? take_writer(sh)
+                                : lock_byte(sh, (uint64_t)id, LSM_LOCK_EXCLUSIVE);
 }
 
 /* Locks know no queue: who gives one back and takes it again at once would win
@@ -52,7 +117,7 @@ static lsm_rc lock_byte(lsm_share *sh, uint64_t byte, lsm_lock mode) {
 ** came by, or nobody did. */
 static void give_way(lsm_share *sh) {
   lsm_env *env = sh->env;
-  uint64_t me = (uint64_t)sh->slot + 1;
+  uint64_t me = own_holder(sh);
   if (atomic_load(&sh->p->wanted) == 0 || atomic_load(&sh->p->turn) != me) return;
   uint64_t now = env->now_us(env), until = now + YIELD_US;
   if (now < atomic_load(&sh->p->since) + TURN_US ||
@@ -68,10 +133,19 @@ static void give_way(lsm_share *sh) {
 
 /* WRITER is ours. */
 static void note_turn(lsm_share *sh) {
-  uint64_t me = (uint64_t)sh->slot + 1;
+  uint64_t me = own_holder(sh);
   if (atomic_load(&sh->p->turn) == me) return;
   atomic_store(&sh->p->since, sh->env->now_us(sh->env));
   atomic_store(&sh->p->turn, me);
+}
+
+bool lsm_share_take_free(lsm_share *sh) {
+  uint64_t wanted = atomic_load(&sh->p->wanted), now = atomic_load(&sh->p->writer);
+  if ((now & HOLDER_MASK) != 0 || lsm_share_check(sh) != LSM_OK) return false;
+  if (wanted != 0 && sh->env->now_us(sh->env) <= wanted + WANTED_US) return false;
+  if (!exchange_writer(sh, &now)) return false;
+  note_turn(sh);
+  return true;
 }
 
 lsm_rc lsm_share_lock(lsm_share *sh, lsm_share_lock_id id, uint64_t wait_us,
@@ -79,7 +153,7 @@ lsm_rc lsm_share_lock(lsm_share *sh, lsm_share_lock_id id, uint64_t wait_us,
   uint64_t start = 0, pause = POLL_MIN_US;
   if (id == LSM_SHARE_WRITER) give_way(sh);
   for (;;) {
-    lsm_rc rc = lock_byte(sh, (uint64_t)id, LSM_LOCK_EXCLUSIVE);
+    lsm_rc rc = try_lock(sh, id);
     if (rc == LSM_OK && id == LSM_SHARE_WRITER) note_turn(sh);
     if (rc != LSM_BUSY) return rc;
     uint64_t now = sh->env->now_us(sh->env);
@@ -95,11 +169,15 @@ lsm_rc lsm_share_lock(lsm_share *sh, lsm_share_lock_id id, uint64_t wait_us,
 }
 
 bool lsm_share_try(lsm_share *sh, lsm_share_lock_id id) {
-  return lock_byte(sh, (uint64_t)id, LSM_LOCK_EXCLUSIVE) == LSM_OK;
+  return try_lock(sh, id) == LSM_OK;
 }
 
 void lsm_share_unlock(lsm_share *sh, lsm_share_lock_id id) {
-  (void)lock_byte(sh, (uint64_t)id, LSM_UNLOCK); /* it goes with the file at last */
+  if (id == LSM_SHARE_WRITER) {
+    give_writer_back(sh);
+  } else {
+    (void)lock_byte(sh, (uint64_t)id, LSM_UNLOCK); /* it goes with the file at last */
+  }
 }
 
 lsm_rc lsm_share_open(lsm_env *env, const char *dir, bool create, lsm_share **out) {
@@ -111,7 +189,12 @@ lsm_rc lsm_share_open(lsm_env *env, const char *dir, bool create, lsm_share **ou
   if (sh == NULL) return lsm_nomem();
   sh->env = env;
   sh->slot = -1;
-  lsm_rc rc = lsm_filename(&path, dir, LSM_FILE_LOCK, 0);
+  lsm_rc rc = lsm_mutex_init(&sh->look_mu, LSM_RANK_SHARE);
+  if (rc != LSM_OK) {
+    lsm_free(sh);
+    return rc;
+  }
+  rc = lsm_filename(&path, dir, LSM_FILE_LOCK, 0);
   if (rc == LSM_OK) rc = env->open(env, (const char *)path.data, flags, &sh->lock);
   if (rc == LSM_OK) rc = lsm_filename(&path, dir, LSM_FILE_SHM, 0);
   if (rc == LSM_OK) rc = env->shm_map(env, (const char *)path.data, PAGE_SIZE, &mem);
@@ -151,6 +234,7 @@ lsm_rc lsm_share_attach(lsm_share *sh, bool *alone) {
   } else if (atomic_load(&sh->p->magic) != MAGIC) {
     return lsm_fail(LSM_CANTOPEN, "the store is open in a process of another version");
   }
+  give_writer_back(sh);
   lsm_share_set_min(sh, 1);
   return LSM_OK;
 }
@@ -160,10 +244,12 @@ void lsm_share_opened(lsm_share *sh) { lsm_share_unlock(sh, LSM_SHARE_OPEN); }
 void lsm_share_close(lsm_share *sh) {
   if (sh == NULL) return;
   if (sh->slot >= 0 && atomic_load(&sh->p->magic) == MAGIC) {
+    give_writer_back(sh);
     lsm_share_set_min(sh, 0);
   }
   if (sh->p != NULL) sh->env->shm_unmap(sh->env, sh->p, PAGE_SIZE);
   lsm_file_close(sh->lock);
+  lsm_mutex_fini(&sh->look_mu);
   lsm_free(sh);
 }
 
@@ -195,14 +281,24 @@ void lsm_share_raise_number(lsm_share *sh, uint64_t next) {
 
 void lsm_share_set_min(lsm_share *sh, uint64_t pos) { atomic_store(&sh->p->slot[sh->slot].min, pos); }
 
+/* Has the process of slot I gone past POS? */
+static bool is_past(lsm_share *sh, int i, uint64_t pos) {
+  uint64_t min = atomic_load(&sh->p->slot[i].min);
+  if (min == 0 || min >= pos) return true;
+  if (i == sh->slot) return false;
+  lsm_mutex_lock(&sh->look_mu);
+  bool dead = lock_byte(sh, (uint64_t)(FIRST_SLOT + i), LSM_LOCK_EXCLUSIVE) == LSM_OK;
+  if (dead) {
+    atomic_store(&sh->p->slot[i].min, 0);
+    (void)lock_byte(sh, (uint64_t)(FIRST_SLOT + i), LSM_UNLOCK);
+  }
+  lsm_mutex_unlock(&sh->look_mu);
+  return dead;
+}
+
 bool lsm_share_all_past(lsm_share *sh, uint64_t pos) {
   for (int i = 0; i < LSM_SHARE_SLOTS; i++) {
-    uint64_t min = atomic_load(&sh->p->slot[i].min);
-    if (min == 0 || min >= pos) continue;
-    if (i == sh->slot) return false;
-    if (lock_byte(sh, (uint64_t)(FIRST_SLOT + i), LSM_LOCK_EXCLUSIVE) != LSM_OK) return false;
-    atomic_store(&sh->p->slot[i].min, 0); /* its process is dead */
-    (void)lock_byte(sh, (uint64_t)(FIRST_SLOT + i), LSM_UNLOCK);
+    if (!is_past(sh, i, pos)) return false;
   }
   return true;
 }

@@ -2,13 +2,14 @@
 **
 ** Two files: LOCK, whose bytes are locked, and SHM, a page of shared memory
 ** with the state of the log and the manifest. The locks vanish with their
-** process;
+** process. WRITER, which each transaction takes, is a word in SHM instead: who has
+** it is a slot, and when the lock on that has vanished it is free (share.c).
 ** SHM means nothing when no process is attached, and is made anew by
 ** the first one.
 **
 **   lock       held while
 **   OPEN       a process attaches (and recovers, when it is the first)
-**   WRITER     a transaction is open, the log is written or rotated
+**   WRITER     (a word) a transaction is open, the log is written or rotated
 **   FLUSH      the immutable memtable is written out
 **   COMPACT    a compaction runs
 **   MANIFEST   an edit is appended
@@ -26,6 +27,7 @@
 **                         though its COMMIT could not be logged; 0: none
 **   owed       WRITER     what is not durable yet, see lsm_owed()
 **   hosts      any        transactions with a host have been prepared
+**   writer     itself     who has WRITER
 **   min[i]     slot i     oldest manifest position that process i still reads;
 **                         LSM_SHARE_NONE: none
 **   turn, since, wanted   who had WRITER last, since when; when somebody last
@@ -66,10 +68,16 @@ lsm_rc lsm_share_attach(lsm_share *sh, bool *alone);
 void lsm_share_opened(lsm_share *sh);
 void lsm_share_close(lsm_share *sh); /* accepts NULL; all locks go */
 
+/* LSM_MISUSE in a forked child: its page is another one (env.h), the slot its parent's.
+** Taking WRITER looks at it, too. */
+lsm_rc lsm_share_check(const lsm_share *sh);
+
 /* Takes a lock, waiting up to wait_us: LSM_BUSY, LSM_INTERRUPT. Who had WRITER
 ** for a while lets others who wait have it first. */
 lsm_rc lsm_share_lock(lsm_share *sh, lsm_share_lock_id id, uint64_t wait_us,
                       const lsm_interrupt *intr);
+/* WRITER if nobody has it nor has wanted it lately: no system call, no waiting. */
+bool lsm_share_take_free(lsm_share *sh);
 /* A lock at once or not at all, and unnoticed by those who give way. */
 bool lsm_share_try(lsm_share *sh, lsm_share_lock_id id);
 void lsm_share_unlock(lsm_share *sh, lsm_share_lock_id id);

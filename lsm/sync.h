@@ -18,6 +18,7 @@ typedef enum lsm_rank {
   LSM_RANK_TABLES,       /* table_cache.c */
   LSM_RANK_CACHE,        /* cache.c: one shard */
   LSM_RANK_GARBAGE,      /* db.c: numbers of files to remove */
+  LSM_RANK_SHARE,        /* share.c: asking the system whether another process lives */
   LSM_RANK_ENV           /* env_mem.c, env_fault.c */
 } lsm_rank;
 

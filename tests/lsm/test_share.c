@@ -78,47 +78,6 @@ START_TEST(test_words) {
 }
 END_TEST
 
-/* A process that has WRITER dies: who wants it next takes it over, and so does who
-** gets the dead one's slot. */
-START_TEST(test_dead_writer) {
-  enum { PAGE = 4096 };
-  lsm_share *a = NULL, *b = NULL, *c = NULL;
-  bool alone = false;
-  void *page = NULL;
-  static uint8_t then[PAGE];
-  ck_lsm(env->mkdir(env, "/words"));
-  ck_lsm(lsm_share_open(env, "/words", true, &a));
-  ck_lsm(lsm_share_attach(a, &alone));
-  lsm_share_opened(a);
-  ck_lsm(env->shm_map(env, "/words/SHM", PAGE, &page));
-  for (int round = 0; round < 3; round++) {
-    ck_lsm(lsm_share_open(env, "/words", false, &b));
-    ck_lsm(lsm_share_attach(b, &alone));
-    lsm_share_opened(b);
-    ck_lsm(lsm_share_lock(b, LSM_SHARE_WRITER, 0, NULL));
-    ck_assert(!lsm_share_try(a, LSM_SHARE_WRITER));
-    memcpy(then, page, PAGE);
-    lsm_share_close(b);
-    memcpy(page, then, PAGE); /* as if it had not had the time */
-    if (round > 0) {
-      ck_lsm(lsm_share_open(env, "/words", false, &c));
-      ck_lsm(lsm_share_attach(c, &alone));
-      lsm_share_opened(c);
-      if (round == 2) ck_assert(lsm_share_try(c, LSM_SHARE_WRITER));
-      ck_assert(lsm_share_try(a, LSM_SHARE_WRITER) == (round == 1));
-      lsm_share_unlock(c, LSM_SHARE_WRITER); /* in round 1 it is not its own */
-      ck_assert(lsm_share_try(a, LSM_SHARE_WRITER));
-      ck_assert(!lsm_share_try(c, LSM_SHARE_WRITER));
-      lsm_share_close(c);
-    }
-    ck_lsm(lsm_share_lock(a, LSM_SHARE_WRITER, 0, NULL));
-    lsm_share_unlock(a, LSM_SHARE_WRITER);
-  }
-  env->shm_unmap(env, page, PAGE);
-  lsm_share_close(a);
-}
-END_TEST
-
 /* Random work on random handles beside one model: every handle sees it all. */
 START_TEST(test_model) {
   model *m = model_new();
@@ -548,7 +507,6 @@ Suite *share_suite(void) {
   tcase_add_checked_fixture(tc, setup, teardown);
   tcase_set_timeout(tc, 120);
   tcase_add_test(tc, test_words);
-  tcase_add_test(tc, test_dead_writer);
   tcase_add_loop_test(tc, test_model, 0, 4);
   tcase_add_test(tc, test_files_stay_for_readers);
   tcase_add_test(tc, test_keyspaces);

@@ -348,6 +348,54 @@ START_TEST(test_kill_with_the_first_log) {
 }
 END_TEST
 
+/* Dies where it stands, and not in a call. */
+static void die_here(mortal *m) {
+  pthread_mutex_lock(&m->mu);
+  m->dies_at = m->calls + 1;
+  pthread_mutex_unlock(&m->mu);
+  (void)lives(m);
+}
+
+/* A transaction's steps that need no call at all: the victim is killed behind one of them. */
+START_TEST(test_kill_between_steps) {
+  truth t = {model_new(), NULL};
+  lsm_db *db = NULL, *writer = NULL, *reader = NULL;
+  lsm_txn *txn = NULL;
+  ck_lsm(lsm_env_mem_new(&env));
+  memset(&host, 0, sizeof(host));
+  opt = store_options(256 << 10);
+  opt.host_txid = store_host_txid;
+  opt.host_arg = &host;
+  victim_env = mortal_new(env, 0);
+  ck_lsm(lsm_open(env, STORE_DIR, &opt, &writer));
+  ck_lsm(lsm_open(env, STORE_DIR, &opt, &reader));
+  ck_lsm(lsm_open(&victim_env->base, STORE_DIR, &opt, &db));
+  uint32_t ks = store_keyspace(writer, LSM_LEVELED);
+  ck_lsm(change(_i < 6 ? db : writer, ks, &t, "a1", LSM_SYNC_NORMAL, false, true));
+  ck_lsm(lsm_txn_begin(db, 0, NULL, &txn));
+  if (_i % 6 > 0) {
+    model_put(begin_change(&t), S("k"), S("v"));
+    ck_lsm(lsm_txn_put(txn, ks, S("k"), S("v")));
+  }
+  if (_i % 6 > 1) ck_lsm(lsm_txn_prepare(txn, LSM_SYNC_NORMAL, NULL, NULL));
+  if (_i % 6 == 3) ck_lsm(lsm_txn_rollback(txn));
+  if (_i % 6 > 3) lsm_txn_commit(txn);
+  if (_i % 6 == 5) ck_lsm(lsm_txn_begin(db, 0, NULL, &txn)); /* the next one */
+  die_here(victim_env);
+  if (_i % 6 < 3 || _i % 6 == 5) (void)lsm_txn_rollback(txn);
+  bury(victim_env, db);
+  victim_env = mortal_new(env, 0);
+  /* What is in the log counts if nothing in it takes that back. */
+  if (t.maybe != NULL) end_change(&t, _i % 6 == 2 || _i % 6 > 3);
+  check_others(writer, reader, ks, &t, (uint64_t)_i);
+  ck_lsm(lsm_close(writer));
+  ck_lsm(lsm_close(reader));
+  mortal_free(victim_env);
+  model_free(t.sure);
+  lsm_env_mem_free(env);
+}
+END_TEST
+
 /* A store of one process with a transaction that only its host has decided, and
 ** another log before it; then a process that opens it, alone, is killed. */
 static bool kill_recovery_at(uint64_t n) {
@@ -450,6 +498,55 @@ START_TEST(test_child_outlives_its_parent) {
 }
 END_TEST
 
+/* What a child does with its parent's handle is refused, or seen by nobody. */
+static void use_inherited(lsm_db *db, uint32_t ks, lsm_txn *open) {
+  lsm_txn *t = NULL;
+  if (open != NULL) {
+    if (lsm_txn_put(open, ks, S("c"), S("child")) != LSM_OK ||
+        lsm_txn_prepare(open, LSM_SYNC_NORMAL, NULL, NULL) == LSM_OK) {
+      _exit(1);
+    }
+    (void)lsm_txn_rollback(open);
+  }
+  for (int i = 0; i < 3; i++) {
+    if (lsm_txn_begin(db, 0, NULL, &t) == LSM_OK) _exit(1);
+  }
+  _exit(0);
+}
+
+START_TEST(test_child_uses_what_it_inherits) {
+  char dir[] = "/tmp/lsm-test-inherit-XXXXXX", cmd[100];
+  int status;
+  lsm_db *db = NULL;
+  lsm_txn *t = NULL;
+  opt = store_options(256 << 10);
+  ck_assert_ptr_nonnull(mkdtemp(dir));
+  ck_lsm(lsm_open(lsm_env_default(), dir, &opt, &db));
+  uint32_t ks = store_keyspace(db, LSM_LEVELED);
+  store_put(db, ks, "a", "1");
+  for (int open = 0; open < 2; open++) { /* without a transaction, and in one */
+    if (open) {
+      ck_lsm(lsm_txn_begin(db, 0, NULL, &t));
+      ck_lsm(lsm_txn_put(t, ks, S("b"), S("2")));
+    }
+    pid_t child = fork();
+    ck_assert_int_ge(child, 0);
+    if (child == 0) use_inherited(db, ks, t);
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    if (open) store_commit(t, LSM_SYNC_NORMAL);
+    store_put(db, ks, "a", "3");
+  }
+  ck_assert_str_eq(store_all(db, ks), "a=3 b=2");
+  ck_lsm(lsm_close(db));
+  ck_lsm(lsm_open(lsm_env_default(), dir, &opt, &db));
+  ck_assert_str_eq(store_all(db, ks), "a=3 b=2");
+  ck_lsm(lsm_close(db));
+  snprintf(cmd, sizeof(cmd), "rm -r %s", dir);
+  ck_assert_int_eq(system(cmd), 0);
+}
+END_TEST
+
 /* A writer is killed whose host has committed; who reads next settles it. A reader of the
 ** host's state from before that sees the store's from before that, too. */
 static pid_t writer_that_prepares(const char *dir, uint32_t ks, int tell) {
@@ -510,8 +607,10 @@ Suite *share_kill_suite(void) {
   tcase_set_timeout(tc, 300);
   tcase_add_test(tc, test_kill_one_of_three);
   tcase_add_test(tc, test_kill_with_the_first_log);
+  tcase_add_loop_test(tc, test_kill_between_steps, 0, 12);
   tcase_add_test(tc, test_kill_recovery);
   tcase_add_test(tc, test_child_outlives_its_parent);
+  tcase_add_test(tc, test_child_uses_what_it_inherits);
   tcase_add_test(tc, test_state_before_a_killed_writer);
   suite_add_tcase(s, tc);
   return s;
