@@ -198,7 +198,7 @@ static bool must_stop(job *j) {
   lsm_mutex_unlock(&j->db->mu);
   if (purge) lsm_db_purge(j->db);
   bool hurry = waiting >= LSM_L0_HURRY || behind >= LSM_L0_HURRY;
-  lsm_output_pack(j->out, j->plan->pack || !hurry);
+  lsm_output_pack(j->out, j->plan->pack || (!hurry && !j->plan->raw));
   return closing;
 }
 

@@ -538,8 +538,9 @@ static void free_db(lsm_db *db) {
 /* Sizes that follow from the options. */
 static void derive_sizes(lsm_db *db) {
   uint64_t m = db->opt.memtable_size;
-  db->picker.l0_trigger = 4;
-  db->picker.base_level_bytes = 4 * m;
+  db->picker.l0_trigger = 8;
+  db->picker.tier_trigger = 4;
+  db->picker.base_level_bytes = 16 * m;
   db->picker.multiplier = 10;
   db->picker.size_ratio = 2.0;
   db->picker.max_runs = 16;

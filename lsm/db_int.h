@@ -52,8 +52,8 @@
 #include "wal.h"
 
 /* Level-0 runs at which commits are slowed, and at which they stop. */
-#define LSM_L0_SLOW 8
-#define LSM_L0_STOP 20
+#define LSM_L0_SLOW 16
+#define LSM_L0_STOP 28
 /* Those that wait beside a compaction at which it stops compressing. */
 #define LSM_L0_HURRY 3
 

@@ -4,8 +4,9 @@
 ** Holds: what makes a plan safe, whatever the policy:
 **        (1) no entry passes an older or newer one of its key: the inputs are
 **            neighbours in age over the keys they span. From level 0 that is
-**            all of it (a file that overlaps no other run may go alone); from
-**            level n one file, since files of a level share no key;
+**            all of it (a file that overlaps no other run may go alone), or some
+**            runs in a row that become one; from level n one file, since files of
+**            a level share no key;
 **        (2) the output fits its level: every file there that meets the span
 **            (hull) of the inputs is an input;
 **        (3) below holds every file that is older than the inputs and meets
@@ -159,6 +160,73 @@ static double max2(double a, double b) {
   return a > b ? a : b;
 }
 
+/*--------------------------------------------------------- runs of level 0 */
+
+typedef struct run_info {
+  size_t first, count; /* of level 0's files */
+  uint64_t bytes, entries, tombstones, ranges;
+  uint64_t stale; /* entries in files of which half the values have expired */
+} run_info;
+
+/* Some runs next to each other, newest first, and why to merge them. */
+typedef struct window {
+  size_t first, count;
+  double score;
+} window;
+
+/* The newest runs, up to RUNS_SEEN. */
+static size_t list_runs(const lsm_level *level0, uint64_t now, run_info *runs) {
+  size_t n = 0;
+  for (size_t i = 0; i < level0->count && n < RUNS_SEEN; n++) {
+    run_info *r = &runs[n];
+    memset(r, 0, sizeof *r);
+    r->first = i;
+    r->count = lsm_run_length(level0, i);
+    for (size_t end = i + r->count; i < end; i++) {
+      const lsm_filemeta *f = level0->files[i];
+      r->bytes += f->size;
+      r->entries += f->entries;
+      r->tombstones += f->tombstones;
+      r->ranges += f->ranges;
+      if (is_stale(f, now)) r->stale += f->entries;
+    }
+  }
+  return n;
+}
+
+/* The row, of up to LONGEST, that costs the fewest bytes for each run it saves. */
+static window find_cheapest(const run_info *runs, size_t n, size_t longest) {
+  window best = {0, 0, 0};
+  double cheapest = 0;
+  for (size_t a = 0; a + 1 < n; a++) {
+    double sum = (double)runs[a].bytes;
+    for (size_t len = 2; a + len <= n && len <= longest; len++) {
+      sum += (double)runs[a + len - 1].bytes;
+      double cost = sum / (double)(len - 1);
+      if (best.count != 0 && cost >= cheapest) continue;
+      best.first = a;
+      best.count = len;
+      cheapest = cost;
+    }
+  }
+  return best;
+}
+
+/* Some runs of level 0 become one, which takes the number of the newest. */
+static lsm_rc plan_runs(const lsm_tree *t, const run_info *runs, window w, lsm_plan *plan) {
+  const lsm_level *level0 = &t->levels[0];
+  lsm_rc rc = plan_begin(t, 0, 0, plan);
+  if (rc != LSM_OK) return rc;
+  const run_info *oldest = &runs[w.first + w.count - 1];
+  size_t end = oldest->first + oldest->count;
+  plan->output_run = level0->files[runs[w.first].first]->run;
+  add_inputs(plan, level0, runs[w.first].first, end);
+  hull h = hull_of(plan);
+  add_below(plan, &h, level0, end);
+  add_levels_below(plan, t);
+  return LSM_OK;
+}
+
 /*--------------------------------------------------------------- leveled */
 
 static double base_bytes(const lsm_picker_options *opt) {
@@ -237,6 +305,30 @@ static lsm_rc plan_level0(const lsm_tree *t, const lsm_picker_options *opt, lsm_
   return LSM_OK;
 }
 
+/* Level 0 has many runs, but few bytes beside those of level 1 that a merge would write
+** again with them. */
+static bool is_light(const lsm_tree *t, const lsm_picker_options *opt) {
+  const lsm_level *l0 = &t->levels[0], *l1 = &t->levels[1];
+  hull h = {LSM_SLICE_NULL, LSM_SLICE_NULL, false};
+  uint64_t lower = 0;
+  for (size_t i = 0; i < l0->count; i++) hull_add(&h, l0->files[i]);
+  for (size_t i = 0; i < l1->count; i++) lower += hull_meets(&h, l1->files[i]) ? l1->files[i]->size : 0;
+  if (lower > opt->base_level_bytes) lower = opt->base_level_bytes;
+  return lsm_level_bytes(l0) < lower;
+}
+
+/* Level 0 is due. */
+static lsm_rc pick_level0(const lsm_tree *t, const lsm_picker_options *opt, lsm_plan *plan) {
+  const lsm_level *l0 = &t->levels[0];
+  run_info runs[RUNS_SEEN];
+  size_t n = list_runs(l0, opt->now, runs);
+  if (n < 2 || first_dense(l0, opt) != NULL || find_movable(t, opt) != NULL || !is_light(t, opt)) {
+    return plan_level0(t, opt, plan);
+  }
+  plan->raw = true;
+  return plan_runs(t, runs, find_cheapest(runs, n, n), plan);
+}
+
 /* Level n is too big: its next file goes down. */
 static lsm_rc plan_level(const lsm_tree *t, const lsm_picker_options *opt, int n, lsm_plan *plan) {
   const lsm_level *level = &t->levels[n];
@@ -278,44 +370,12 @@ static lsm_rc pick_leveled(const lsm_tree *t, const lsm_picker_options *opt, lsm
   if (score[best] < 1) return LSM_OK;
   *found = true;
   plan->score = score[best];
-  if (best == 0) return plan_level0(t, opt, plan);
+  if (best == 0) return pick_level0(t, opt, plan);
   if (fullness(t, opt, best) >= 1) return plan_level(t, opt, best, plan);
   return plan_dense(t, opt, best, plan);
 }
 
 /*---------------------------------------------------------------- tiered */
-
-typedef struct run_info {
-  size_t first, count; /* of level 0's files */
-  uint64_t bytes, entries, tombstones, ranges;
-  uint64_t stale; /* entries in files of which half the values have expired */
-} run_info;
-
-/* Some runs next to each other, newest first, and why to merge them. */
-typedef struct window {
-  size_t first, count;
-  double score;
-} window;
-
-/* The newest runs, up to RUNS_SEEN. */
-static size_t list_runs(const lsm_level *level0, uint64_t now, run_info *runs) {
-  size_t n = 0;
-  for (size_t i = 0; i < level0->count && n < RUNS_SEEN; n++) {
-    run_info *r = &runs[n];
-    memset(r, 0, sizeof *r);
-    r->first = i;
-    r->count = lsm_run_length(level0, i);
-    for (size_t end = i + r->count; i < end; i++) {
-      const lsm_filemeta *f = level0->files[i];
-      r->bytes += f->size;
-      r->entries += f->entries;
-      r->tombstones += f->tombstones;
-      r->ranges += f->ranges;
-      if (is_stale(f, now)) r->stale += f->entries;
-    }
-  }
-  return n;
-}
 
 /* The longest row of runs of like size; of those the cheapest. */
 static window find_tier(const run_info *runs, size_t n, const lsm_picker_options *opt) {
@@ -337,25 +397,7 @@ static window find_tier(const run_info *runs, size_t n, const lsm_picker_options
       cheapest = sum;
     }
   }
-  best.score = (double)best.count / max2(opt->l0_trigger, 2);
-  return best;
-}
-
-/* The row that costs the fewest bytes for each run it saves. */
-static window find_cheapest(const run_info *runs, size_t n, const lsm_picker_options *opt) {
-  window best = {0, 0, 0};
-  double cheapest = 0;
-  for (size_t a = 0; a + 1 < n; a++) {
-    double sum = (double)runs[a].bytes;
-    for (size_t len = 2; a + len <= n && (double)len <= max2(opt->l0_trigger, 2); len++) {
-      sum += (double)runs[a + len - 1].bytes;
-      double cost = sum / (double)(len - 1);
-      if (best.count != 0 && cost >= cheapest) continue;
-      best.first = a;
-      best.count = len;
-      cheapest = cost;
-    }
-  }
+  best.score = (double)best.count / max2(opt->tier_trigger, 2);
   return best;
 }
 
@@ -392,7 +434,7 @@ static window choose_runs(const lsm_tree *t, const lsm_picker_options *opt, cons
     return w;
   }
   if (crowd >= 1) {
-    w = find_cheapest(runs, n, opt);
+    w = find_cheapest(runs, n, opt->tier_trigger > 2 ? (size_t)opt->tier_trigger : 2);
     w.score = crowd;
     return w;
   }
@@ -411,15 +453,7 @@ static lsm_rc pick_tiered(const lsm_tree *t, const lsm_picker_options *opt, lsm_
   if (w.score < 1) return LSM_OK;
   *found = true;
   plan->score = w.score;
-  lsm_rc rc = plan_begin(t, 0, 0, plan);
-  if (rc != LSM_OK) return rc;
-  const run_info *oldest = &runs[w.first + w.count - 1];
-  size_t end = oldest->first + oldest->count;
-  plan->output_run = level0->files[runs[w.first].first]->run;
-  add_inputs(plan, level0, runs[w.first].first, end);
-  hull h = hull_of(plan);
-  add_below(plan, &h, level0, end);
-  return LSM_OK;
+  return plan_runs(t, runs, w, plan);
 }
 
 /*------------------------------------------------------------------ rest */

@@ -300,7 +300,7 @@ static void show_plan(bool found, lsm_plan *p, bool levels, char *out) {
 }
 
 START_TEST(test_pick) {
-  static const lsm_picker_options small = {4, 1u << 20, 10, 2.0, 16, 1u << 30, 1u << 30, 0};
+  static const lsm_picker_options small = {4, 1u << 20, 10, 2.0, 16, 1u << 30, 1u << 30, 0, 4};
   lsm_picker_options opt = small;
   lsm_version *v = version_of(picks[_i].compaction, picks[_i].files);
   lsm_plan plan;

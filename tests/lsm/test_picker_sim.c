@@ -58,7 +58,7 @@ typedef struct sim {
   uint32_t clock;
   int cut;   /* points in a file, at most */
   bool pack; /* files are written packed */
-  int merges, moves, in_place, rests;
+  int merges, moves, in_place, rests, tiers;
 } sim;
 
 static const lsm_tree *tree(const sim *s) {
@@ -264,10 +264,11 @@ static void carry_out(sim *s, const lsm_plan *plan) {
     s->moves++;
   } else {
     merge_inputs(s, plan, &out);
-    s->pack = plan->pack || rand() % 2 == 0; /* as time permits */
+    s->pack = plan->pack || (!plan->raw && rand() % 2 == 0); /* as time permits */
     write_run(s, &e, &out, plan->output_level, plan->output_run);
     s->pack = false;
     s->merges++;
+    s->tiers += plan->raw;
     s->in_place += plan->source_level == plan->output_level && plan->ninputs == 1;
   }
   if (plan->next_key.data != NULL) {
@@ -367,15 +368,16 @@ static const struct {
   lsm_picker_options opt;
   int cut;
 } sims[] = {
-    {LSM_LEVELED, {4, 300, 3, 2.0, 16, 0, 100, 0}, 8},
-    {LSM_LEVELED, {2, 60, 1, 2.0, 16, 50, 0, 0}, 3},     /* all levels in use */
-    {LSM_LEVELED, {4, 6400, 10, 2.0, 16, 100, 800, 0}, 20}, /* files are small */
-    {LSM_LEVELED, {1, 100, 2, 2.0, 16, 0, 9999, 0}, KEYS},
-    {LSM_LEVELED, {0, 0, 0, 0.0, 0, 0, 0, 0}, 5}, /* nonsense is survived */
-    {LSM_TIERED, {4, 300, 3, 2.0, 16, 0, 200, 0}, 8},
-    {LSM_TIERED, {2, 300, 3, 1.2, 3, 0, 0, 0}, KEYS},
-    {LSM_TIERED, {8, 300, 3, 1.0, 5, 60, 100, 0}, 4},
-    {LSM_TIERED, {0, 0, 0, 0.0, 0, 0, 0, 0}, 5},
+    {LSM_LEVELED, {4, 300, 3, 2.0, 16, 0, 100, 0, 4}, 8},
+    {LSM_LEVELED, {2, 60, 1, 2.0, 16, 50, 0, 0, 4}, 3},     /* all levels in use */
+    {LSM_LEVELED, {4, 6400, 10, 2.0, 16, 100, 800, 0, 4}, 20}, /* files are small */
+    {LSM_LEVELED, {3, 900, 3, 2.0, 16, 0, 400, 0, 4}, 12},  /* level 0 has tiers */
+    {LSM_LEVELED, {1, 100, 2, 2.0, 16, 0, 9999, 0, 4}, KEYS},
+    {LSM_LEVELED, {0, 0, 0, 0.0, 0, 0, 0, 0, 0}, 5}, /* nonsense is survived */
+    {LSM_TIERED, {8, 300, 3, 2.0, 16, 0, 200, 0, 4}, 8},
+    {LSM_TIERED, {8, 300, 3, 1.2, 3, 0, 0, 0, 2}, KEYS},
+    {LSM_TIERED, {4, 300, 3, 1.0, 5, 60, 100, 0, 8}, 4},
+    {LSM_TIERED, {0, 0, 0, 0.0, 0, 0, 0, 0, 0}, 5},
 };
 
 START_TEST(test_simulation) {
@@ -397,6 +399,7 @@ START_TEST(test_simulation) {
     }
     compact_until_idle(&s, &sims[_i].opt, 0);
     ck_assert_int_gt(s.merges, 10);
+    if (sims[_i].opt.base_level_bytes == 900) ck_assert_int_gt(s.tiers, 1);
     rest(&s, &sims[_i].opt);
     ck_assert_int_gt(s.rests, 1);
     compact_fully(&s);
@@ -424,7 +427,7 @@ START_TEST(test_rising_keys_move) {
     for (int k = at; k < at + 5; k++) s.truth[k] = c.point[k] = 7;
     write_run(&s, &e, &c, 0, s.next_run++);
     apply(&s.v, &e);
-    compact_until_idle(&s, &(lsm_picker_options){4, 200, 2, 2.0, 16, 0, 0, 0}, 0);
+    compact_until_idle(&s, &(lsm_picker_options){4, 200, 2, 2.0, 16, 0, 0, 0, 4}, 0);
   }
   ck_assert_int_gt(s.moves, 40);
   ck_assert_int_eq(s.merges, 0);
