@@ -86,7 +86,7 @@ FUZZERS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 SUITES := $(patsubst test_%.c,%,$(notdir $(SUITE_C)))
 # Suites that start threads themselves or through an open store: those for TSan.
 THREADED = $(patsubst test_%.c,%,$(notdir $(shell \
-             grep -lE 'thread_start|thread_create|lsm_open|sqlite3_open' $(SUITE_C) /dev/null)))
+             grep -lE 'thread_start|thread_create|(lsm|store|sql|sqlite3)_open' $(SUITE_C) /dev/null)))
 
 .PHONY: FORCE
 FORCE:

@@ -76,6 +76,16 @@ void store_delete_range(lsm_db *db, uint32_t ks, const char *lower, const char *
   store_commit(t, LSM_SYNC_NORMAL);
 }
 
+void store_fill(lsm_txn *t, uint32_t ks, int from, int to, const char *value, model *m) {
+  for (int i = from; i < to; i++) {
+    char key[16], text[64];
+    snprintf(key, sizeof(key), "k%05d", i);
+    snprintf(text, sizeof(text), "%s-%d", value, i);
+    ck_lsm(lsm_txn_put(t, ks, S(key), S(text)));
+    if (m != NULL) model_put(m, S(key), S(text));
+  }
+}
+
 const char *store_get_in(lsm_snapshot *snap, uint32_t ks, const char *key) {
   static char text[TEXT_MAX];
   lsm_buf value = {0};
@@ -182,6 +192,11 @@ int store_await_files(lsm_env *env, const char *suffix, int want) {
     n = store_count_files(env, suffix);
   }
   return n;
+}
+
+void store_check_files(lsm_env *env, lsm_db *db) {
+  int want = (int)store_stats(db).sst_files;
+  ck_assert_int_eq(store_await_files(env, ".sst", want), want);
 }
 
 uint64_t store_param(const char *name, uint64_t otherwise) {

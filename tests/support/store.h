@@ -44,6 +44,9 @@ void store_commit(lsm_txn *t, lsm_sync sync);
 /* Transactions of one change, as text; NULL value: a delete. */
 void store_put(lsm_db *db, uint32_t ks, const char *key, const char *value);
 void store_delete_range(lsm_db *db, uint32_t ks, const char *lower, const char *upper);
+/* Keys k00000, k00001, .. from FROM to before TO, in the transaction and in the model, if any:
+** "VALUE-0", "VALUE-1", .. */
+void store_fill(lsm_txn *t, uint32_t ks, int from, int to, const char *value, model *m);
 /* The value as text ("-": none); static, until the next call. */
 const char *store_get(lsm_db *db, uint32_t ks, const char *key);
 const char *store_get_in(lsm_snapshot *snap, uint32_t ks, const char *key);
@@ -64,6 +67,8 @@ int store_count_files(lsm_env *env, const char *suffix);
 /* The same once it is WANT, or after ten seconds: threads of the store remove files, and write others,
 ** when they come to it. */
 int store_await_files(lsm_env *env, const char *suffix, int want);
+/* There are as many tables as the store says, in the same sense. */
+void store_check_files(lsm_env *env, lsm_db *db);
 
 /* ThreadSanitizer is slow: samples are smaller there. */
 #ifdef __SANITIZE_THREAD__
