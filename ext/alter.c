@@ -99,7 +99,7 @@ static int change_announce(change *c) {
   char *sql = sqlite3_mprintf("SELECT 1 FROM \"%w\".\"%w\"", v->db_schema, v->table);
   rc = sql == NULL ? SQLITE_NOMEM : sqlite3_prepare_v2(db, sql, -1, &stmt, NULL);
   if (rc != SQLITE_OK) {
-    c->err = sqlite3_mprintf("%s", sqlite3_errmsg(db));
+    c->err = sqlite3_mprintf("%s", lsm_sql_message(db, rc));
   } else {
     const lsm_vtab *anew = lsm_vtab_connected(v->conn, v->db_schema, v->table);
     if (anew == NULL || anew == v || anew->additions != lsm_additions_hash(&c->cat.more) ||

@@ -40,7 +40,7 @@ static int fail(job *j, int code, const char *fmt, ...) {
 }
 
 static int fail_sql(job *j, int code, sqlite3 *db) {
-  return fail(j, code, "%s", code == SQLITE_NOMEM ? "out of memory" : sqlite3_errmsg(db));
+  return fail(j, code, "%s", lsm_sql_message(db, code));
 }
 
 static int fail_store(job *j, lsm_rc rc) {
@@ -67,7 +67,7 @@ static int wait_for_lock(void *arg, int n) {
 static int open_plain(job *j, const char *file, int flags, sqlite3 **db) {
   int rc = sqlite3_open_v2(file, db, flags, j->vfs->zName);
   if (rc == SQLITE_OK) rc = sqlite3_busy_handler(*db, wait_for_lock, j);
-  return rc == SQLITE_OK ? rc : fail(j, rc, "cannot open %s: %s", file, sqlite3_errmsg(*db));
+  return rc == SQLITE_OK ? rc : fail(j, rc, "cannot open %s: %s", file, lsm_sql_message(*db, rc));
 }
 
 static int run(job *j, sqlite3 *db, const char *sql) {

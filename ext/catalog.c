@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base.h"
+#include "err.h"
 
 /* 2: with additions, which a library that knows 1 only must not pass over. */
 #define CATALOG_FORMAT     1
@@ -21,7 +22,7 @@ static int exec(sqlite3 *db, char **err, const char *fmt, ...) {
   int rc = sqlite3_exec(db, sql, NULL, NULL, NULL);
   if (rc != SQLITE_OK && err != NULL) {
     sqlite3_free(*err);
-    *err = sqlite3_mprintf("%s", sqlite3_errmsg(db));
+    *err = sqlite3_mprintf("%s", lsm_sql_message(db, rc));
   }
   sqlite3_free(sql);
   return rc;
@@ -61,7 +62,7 @@ int lsm_catalog_create(sqlite3 *db, const char *schema, const char *table, const
     sqlite3_set_last_insert_rowid(db, last);
   }
   if (rc != SQLITE_OK && err != NULL && *err == NULL) {
-    *err = sqlite3_mprintf("%s", sqlite3_errmsg(db));
+    *err = sqlite3_mprintf("%s", lsm_sql_message(db, rc));
   }
   sqlite3_finalize(stmt);
   sqlite3_free(sql);

@@ -160,7 +160,7 @@ static lsm_rc token_unread(lsm_conn_store *cs, int code) {
     default:
       return lsm_fail((code & 0xff) == SQLITE_BUSY ? LSM_BUSY : LSM_MISUSE,
                       "%s: cannot read the transaction's number: %s", lsm_store_path(cs->store),
-                      sqlite3_errmsg(cs->conn->db));
+                      lsm_sql_message(cs->conn->db, code));
   }
 }
 
@@ -350,7 +350,7 @@ static int token_failed(lsm_conn_store *cs, int code) {
                  lsm_store_path(cs->store),
                  code == SQLITE_NOTFOUND || code == SQLITE_CORRUPT_VTAB
                      ? BAD_SHADOW
-                     : sqlite3_errmsg(cs->conn->db));
+                     : lsm_sql_message(cs->conn->db, code));
   return code == SQLITE_NOTFOUND ? SQLITE_CORRUPT_VTAB : code;
 }
 

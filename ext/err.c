@@ -2,6 +2,9 @@
 #include "err.h"
 
 #include <stdarg.h>
+#include <string.h>
+
+#include "base.h"
 
 int lsm_sqlite_code(lsm_rc rc) {
   switch (rc) {
@@ -32,6 +35,35 @@ int lsm_vtab_error(sqlite3_vtab *vtab, int code, const char *fmt, ...) {
 
 int lsm_vtab_failed(sqlite3_vtab *vtab, lsm_rc rc) {
   return lsm_vtab_error(vtab, lsm_sqlite_code(rc), "%s", lsm_errmsg());
+}
+
+/* An interrupt, or a lack of memory, can end a statement without being noted on the
+** connection; and a statement finalized since notes its own end there. */
+const char *lsm_sql_message(sqlite3 *db, int code) {
+  bool noted = (sqlite3_errcode(db) & 0xff) == (code & 0xff);
+  return noted ? sqlite3_errmsg(db) : sqlite3_errstr(code);
+}
+
+/* SQLite's parser looks for an interrupt at every token, and this call makes all that
+** goes wrong in it SQLITE_ERROR: only the text tells. */
+int lsm_declare_vtab(sqlite3 *db, const char *sql) {
+  int rc = sqlite3_declare_vtab(db, sql);
+  bool broken = rc == SQLITE_ERROR &&
+                strcmp(sqlite3_errmsg(db), sqlite3_errstr(SQLITE_INTERRUPT)) == 0;
+  return broken ? SQLITE_INTERRUPT : rc;
+}
+
+lsm_rc lsm_sql_failed(sqlite3 *db, int code) {
+  const char *text = lsm_sql_message(db, code);
+  switch (code & 0xff) {
+    case SQLITE_NOMEM: return lsm_nomem();
+    case SQLITE_INTERRUPT: return lsm_fail(LSM_INTERRUPT, "%s", text);
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED: return lsm_fail(LSM_BUSY, "%s", text);
+    case SQLITE_IOERR: return lsm_fail(LSM_IOERR, "%s", text);
+    case SQLITE_CORRUPT: return lsm_fail(LSM_CORRUPT, "%s", text);
+    default: return lsm_fail(LSM_MISUSE, "%s", text);
+  }
 }
 
 void lsm_result_fail(sqlite3_context *ctx, lsm_rc rc) {

@@ -17,6 +17,16 @@ static inline int lsm_vtab_fail(sqlite3_vtab *vtab, lsm_rc rc) {
 /* code with a message of our own, as sqlite3_mprintf() formats it. */
 int lsm_vtab_error(sqlite3_vtab *vtab, int code, const char *fmt, ...);
 
+/* What SQL on db ended with CODE for: the connection's message, or, where a later call
+** has replaced it, CODE in words. Never NULL; good until the next call on db. */
+const char *lsm_sql_message(sqlite3 *db, int code);
+
+/* The same as the store's result, with the thread's message. REQUIRES: not SQLITE_OK. */
+lsm_rc lsm_sql_failed(sqlite3 *db, int code);
+
+/* sqlite3_declare_vtab(), but an interrupt ends it with SQLITE_INTERRUPT. */
+int lsm_declare_vtab(sqlite3 *db, const char *sql);
+
 /* An SQL function's error: code and the thread's message. */
 void lsm_result_fail(sqlite3_context *ctx, lsm_rc rc);
 

@@ -40,7 +40,7 @@ static int pin_table(lsm_conn *conn, const char *name, pinned *p, char **err) {
   rc = SQLITE_NOMEM;
   if (schema != NULL && table != NULL && sql != NULL) {
     rc = sqlite3_prepare_v2(conn->db, sql, -1, &p->stmt, NULL);
-    if (rc != SQLITE_OK) *err = sqlite3_mprintf("%s", sqlite3_errmsg(conn->db));
+    if (rc != SQLITE_OK) *err = sqlite3_mprintf("%s", lsm_sql_message(conn->db, rc));
   }
   for (lsm_vtab *v = conn->vtabs; rc == SQLITE_OK && v != NULL && p->v == NULL; v = v->next) {
     if (strcmp(v->db_schema, schema) == 0 && strcmp(v->table, table) == 0) p->v = v;
@@ -292,7 +292,7 @@ static lsm_rc pin_state(pinned *p, const char *name, sqlite3_stmt **state) {
   lsm_conn *conn = p->conn;
   char *err = NULL;
   int code = lsm_vtab_look(conn, p->v->db_schema, state);
-  if (code != SQLITE_OK) return lsm_fail(LSM_BUSY, "%s", sqlite3_errmsg(conn->db));
+  if (code != SQLITE_OK) return lsm_sql_failed(conn->db, code);
   unpin(p);
   code = pin_table(conn, name, p, &err);
   lsm_rc rc = code == SQLITE_OK ? LSM_OK
@@ -531,7 +531,7 @@ static void delete_range_func(sqlite3_context *ctx, int argc, sqlite3_value **ar
   if (rc != LSM_OK) {
     lsm_result_fail(ctx, rc);
   } else if (code != SQLITE_OK) {
-    fail(ctx, code, sqlite3_mprintf("%s", sqlite3_errmsg(p.conn->db)));
+    fail(ctx, code, sqlite3_mprintf("%s", lsm_sql_message(p.conn->db, code)));
   } else {
     result_ok(ctx);
   }
@@ -557,7 +557,7 @@ static void alter(sqlite3_context *ctx, const char *function, sqlite3_value *tab
                            p.v->table));
     } else {
       code = lsm_alter_run(p.v, a);
-      if (code != SQLITE_OK) fail(ctx, code, sqlite3_mprintf("%s", sqlite3_errmsg(p.conn->db)));
+      if (code != SQLITE_OK) fail(ctx, code, sqlite3_mprintf("%s", lsm_sql_message(p.conn->db, code)));
     }
     unpin(&p);
     if (code != SQLITE_OK) return;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "conn.h"
+#include "err.h"
 
 typedef struct marker {
   sqlite3_vtab base;
@@ -16,8 +17,9 @@ typedef struct marker {
 
 static int marker_connect(sqlite3 *db, void *aux, int argc, const char *const *argv,
                           sqlite3_vtab **out, char **err) {
-  (void)argc, (void)argv, (void)err;
-  int rc = sqlite3_declare_vtab(db, "CREATE TABLE x(k INTEGER)");
+  (void)argc, (void)argv;
+  int rc = lsm_declare_vtab(db, "CREATE TABLE x(k INTEGER)");
+  if (rc != SQLITE_OK) *err = sqlite3_mprintf("%s", lsm_sql_message(db, rc));
   if (rc == SQLITE_OK) rc = sqlite3_vtab_config(db, SQLITE_VTAB_DIRECTONLY);
   if (rc != SQLITE_OK) return rc;
   marker *m = sqlite3_malloc(sizeof(*m));
@@ -161,7 +163,8 @@ int lsm_marker_join(lsm_conn *c, bool make) {
   int rc = delete_nothing(c);
   if (rc == SQLITE_ERROR) { /* the table has gone */
     lsm_marker_forget(c);
-    c->marker_made = make && make_table(c) == SQLITE_OK;
+    if (make) rc = make_table(c);
+    c->marker_made = rc == SQLITE_OK;
     if (c->marker_made) rc = delete_nothing(c);
   }
   return rc;

@@ -14,6 +14,7 @@ SQLITE_EXTENSION_INIT3
 
 #include <stdarg.h>
 
+#include "err.h"
 #include "schema_parser.h"
 
 /*--------------------------------------------------------- parser's basics */
@@ -440,7 +441,7 @@ static void eval_default(lsm_parser *ps, lsm_column *col, const char *literal) {
     if (ps->rc == SQLITE_OK) ps->rc = SQLITE_NOMEM;
   } else if (rc != SQLITE_OK) {
     lsm_parser_fail(ps, "column \"%s\": DEFAULT %s: %s", col->name, literal,
-                    sqlite3_errmsg(ps->db));
+                    lsm_sql_message(ps->db, rc));
   }
   col->has_default = rc == SQLITE_OK && col->deflt.type != SQLITE_NULL;
   col->hold = hold != NULL ? hold : value; /* load: hold has a copy, else it borrows */

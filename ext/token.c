@@ -5,6 +5,7 @@
 
 #include "base.h"
 #include "catalog.h"
+#include "err.h"
 
 /* One shadow table's rows, as far as they matter here. */
 typedef struct home_row {
@@ -306,7 +307,7 @@ lsm_rc lsm_token_peek(const char *file, bool only_read, const uint8_t *host, uin
   if (rc != SQLITE_OK) {
     result = lsm_fail((rc & 0xff) == SQLITE_BUSY ? LSM_BUSY : LSM_CANTOPEN,
                       "%s: cannot ask whether a transaction was committed: %s", file,
-                      db != NULL ? sqlite3_errmsg(db) : sqlite3_errstr(rc));
+                      db != NULL ? lsm_sql_message(db, rc) : sqlite3_errstr(rc));
   }
   sqlite3_free(home);
   sqlite3_close(db);

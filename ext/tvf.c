@@ -393,14 +393,17 @@ static const function functions[] = {
 static int tvf_connect(sqlite3 *db, void *aux, int argc, const char *const *argv,
                        sqlite3_vtab **out, char **err) {
   const function *fn = NULL;
-  (void)argc, (void)err;
+  (void)argc;
   *out = NULL;
   for (size_t i = 0; i < NFUNCTIONS; i++) {
     if (sqlite3_stricmp(functions[i].name, argv[0]) == 0) fn = &functions[i];
   }
   if (fn == NULL) return SQLITE_ERROR;
-  int rc = sqlite3_declare_vtab(db, fn->declaration);
-  if (rc != SQLITE_OK) return rc;
+  int rc = lsm_declare_vtab(db, fn->declaration);
+  if (rc != SQLITE_OK) {
+    *err = sqlite3_mprintf("%s", lsm_sql_message(db, rc));
+    return rc;
+  }
   tvf *t = sqlite3_malloc(sizeof(*t));
   if (t == NULL) return SQLITE_NOMEM;
   memset(t, 0, sizeof(*t));

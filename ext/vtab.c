@@ -203,7 +203,7 @@ static int check_age(lsm_vtab *v, char **err) {
   if (rc != SQLITE_OK) {
     *err = sqlite3_mprintf("table %s: %s", v->table,
                            rc == SQLITE_CORRUPT_VTAB ? "a shadow table (..._lsm) has triggers"
-                                                     : sqlite3_errmsg(v->conn->db));
+                                                     : lsm_sql_message(v->conn->db, rc));
     return rc;
   }
   for (int i = 0; i < AGE_TRIES && known > lsm_last_txid(db); i++) {
@@ -332,7 +332,7 @@ static int read_additions(lsm_vtab *v, lsm_catalog *cat, char **err) {
     lsm_catalog_fini(cat);
     rc = SQLITE_OK;
   }
-  if (rc != SQLITE_OK) *err = sqlite3_mprintf("%s", sqlite3_errmsg(c->db));
+  if (rc != SQLITE_OK) *err = sqlite3_mprintf("table %s: %s", v->table, lsm_sql_message(c->db, rc));
   v->additions = lsm_additions_hash(&cat->more);
   return rc;
 }
@@ -381,8 +381,10 @@ static int new_vtab(sqlite3 *db, lsm_conn *conn, int argc, const char *const *ar
   }
   if (rc == SQLITE_OK) {
     char *sql = lsm_schema_declaration(v->schema);
-    rc = sql == NULL ? SQLITE_NOMEM : sqlite3_declare_vtab(db, sql);
-    if (rc == SQLITE_ERROR) *err = sqlite3_mprintf("table %s: %s", v->table, sqlite3_errmsg(db));
+    rc = sql == NULL ? SQLITE_NOMEM : lsm_declare_vtab(db, sql);
+    if (rc == SQLITE_ERROR || rc == SQLITE_INTERRUPT) {
+      *err = sqlite3_mprintf("table %s: %s", v->table, lsm_sql_message(db, rc));
+    }
     sqlite3_free(sql);
   }
   if (rc == SQLITE_OK) rc = sqlite3_vtab_config(db, SQLITE_VTAB_CONSTRAINT_SUPPORT, 1);

@@ -66,11 +66,17 @@ class Interrupts(unittest.TestCase):
     def count(self, db):
         return db.execute("SELECT count(*) FROM t").fetchone()[0]
 
-    def swept(self, statements):
-        """The same with one interrupt, at SQLite's nth look around: n = 1, 2, ... until none comes."""
+    def swept(self, statements, anew=False):
+        """The same with one interrupt, at SQLite's nth look around: n = 1, 2, ... until none comes.
+
+        anew: by a new connection each time, which has yet to learn what there is.
+        """
         n, done = 0, 0
         while True:
             n += 1
+            if anew:
+                self.a.close()
+                self.a = connect(self.path)
             calls = [0]
 
             def look():
@@ -109,6 +115,22 @@ class Interrupts(unittest.TestCase):
             if done == 7:
                 self.assertEqual(there, [1, 1])
         self.assertEqual(self.a.execute("SELECT lsm_verify('t')").fetchone(), ("ok",))
+
+    def test_every_look_of_a_new_connection(self):
+        for sql in ["SELECT count(*) FROM t", "INSERT INTO t VALUES(?, 1)", "SELECT lsm_verify('t')",
+                    "PRAGMA table_info(t)"]:
+            for n, done in self.swept([sql], anew=True):
+                self.assertFalse(self.a.in_transaction)
+            self.assertEqual(self.count(self.a), self.count(self.b))
+        for sql in ["SELECT lsm_create_index('t', 'x', 'v, k')", "SELECT lsm_drop_index('t', 'x')",
+                    "SELECT lsm_add_column('t', 'c')"]:
+            for n, done in self.swept(["BEGIN", sql, "ROLLBACK"], anew=True):
+                if self.a.in_transaction:
+                    self.a.execute("ROLLBACK")
+            self.assertEqual(done, 3)
+            self.assertEqual(self.a.execute("SELECT lsm_verify('t')").fetchone(), ("ok",))
+            if "drop" not in sql:
+                self.a.execute(sql)
 
     def test_one_statement(self):
         n = 0
