@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "sql.h"
 #include "value.h"
 
 typedef struct rng {
@@ -179,19 +180,6 @@ static inline sqlite3 *open_judge(void) {
   sqlite3 *db = NULL;
   ck_assert_int_eq(sqlite3_open(":memory:", &db), SQLITE_OK);
   return db;
-}
-
-static inline void run_sql(sqlite3 *db, const char *sql) {
-  char *err = NULL;
-  int rc = sqlite3_exec(db, sql, NULL, NULL, &err);
-  ck_assert_msg(rc == SQLITE_OK, "%s: %s", sql, err == NULL ? "" : err);
-}
-
-static inline sqlite3_stmt *prepare_sql(sqlite3 *db, const char *sql) {
-  sqlite3_stmt *st = NULL;
-  int rc = sqlite3_prepare_v2(db, sql, -1, &st, NULL);
-  ck_assert_msg(rc == SQLITE_OK, "%s: %s", sql, sqlite3_errmsg(db));
-  return st;
 }
 
 /* For lsm_set_malloc_hook(): the call that brings the count to 0 fails. */

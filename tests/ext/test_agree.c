@@ -1,77 +1,43 @@
 /* test_agree.c: what a statement reads of a store agrees with what its transaction sees of
 ** the database; and where SQLite itself would not say SQLITE_BUSY_SNAPSHOT, nor does this. */
-#define _XOPEN_SOURCE 700 /* mkdtemp, nftw */
+#define _XOPEN_SOURCE 700 /* nanosleep */
 #include <check.h>
-#include <ftw.h>
 #include <pthread.h>
-#include <sqlite3.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "lsm.h"
+#include "sql.h"
 
 Suite *agree_suite(void);
-int sqlite3_lsmvtab_init(sqlite3 *db, char **err, const void *api);
 
-static char dir[64];
-static char file[96];
-
-static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw) {
-  (void)st, (void)type, (void)ftw;
-  return remove(path);
-}
+static char file[SQL_PATH];
+static sqlite3 *reader, *writer;
 
 static sqlite3 *open_db(void) {
-  sqlite3 *db;
-  char *err = NULL;
-  ck_assert_int_eq(sqlite3_open(file, &db), SQLITE_OK);
-  int rc = sqlite3_lsmvtab_init(db, &err, NULL);
-  ck_assert_msg(rc == SQLITE_OK || rc == SQLITE_OK_LOAD_PERMANENTLY, "%s", err);
-  sqlite3_busy_timeout(db, 60000);
+  sqlite3 *db = sql_open(file, 60000);
   sqlite3_extended_result_codes(db, 1);
   return db;
 }
 
-static void run(sqlite3 *db, const char *sql) {
-  char *err = NULL;
-  int rc = sqlite3_exec(db, sql, NULL, NULL, &err);
-  ck_assert_msg(rc == SQLITE_OK, "%s: %d: %s", sql, rc, err);
-}
-
-/* The one number a statement gives, or -(its error). */
-static int number(sqlite3 *db, const char *sql) {
-  sqlite3_stmt *stmt;
-  int n = 0;
-  ck_assert_msg(sqlite3_prepare_v2(db, sql, -1, &stmt, NULL) == SQLITE_OK, "%s: %s", sql,
-                sqlite3_errmsg(db));
-  if (sqlite3_step(stmt) == SQLITE_ROW) n = sqlite3_column_int(stmt, 0);
-  int rc = sqlite3_finalize(stmt);
-  return rc == SQLITE_OK ? n : -rc;
-}
-
-static sqlite3 *reader, *writer;
-
 static void setup(void) {
-  snprintf(dir, sizeof(dir), "/tmp/lsm-agree-XXXXXX");
-  ck_assert_ptr_nonnull(mkdtemp(dir));
-  snprintf(file, sizeof(file), "%s/db", dir);
+  sql_setup();
+  sql_path(file, "db");
   reader = open_db();
-  run(reader, "PRAGMA journal_mode=WAL; CREATE TABLE o(id INTEGER PRIMARY KEY, v);"
-              "CREATE VIRTUAL TABLE l USING lsm(id INTEGER PRIMARY KEY, v);"
-              "CREATE VIRTUAL TABLE m USING lsm(id INTEGER PRIMARY KEY, v);"
-              "INSERT INTO o VALUES(1, 0); INSERT INTO l VALUES(1, 0); INSERT INTO m VALUES(1, 0)");
+  sql_run(reader,
+          "PRAGMA journal_mode=WAL; CREATE TABLE o(id INTEGER PRIMARY KEY, v);"
+          "CREATE VIRTUAL TABLE l USING lsm(id INTEGER PRIMARY KEY, v);"
+          "CREATE VIRTUAL TABLE m USING lsm(id INTEGER PRIMARY KEY, v);"
+          "INSERT INTO o VALUES(1, 0); INSERT INTO l VALUES(1, 0); INSERT INTO m VALUES(1, 0)");
   writer = open_db();
 }
 
 static void teardown(void) {
-  ck_assert_int_eq(sqlite3_close(reader), SQLITE_OK);
-  ck_assert_int_eq(sqlite3_close(writer), SQLITE_OK);
-  nftw(dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+  sql_close(reader);
+  sql_close(writer);
+  sql_teardown();
 }
 
 /*--------------------------------------- states that are no longer kept */
@@ -83,17 +49,18 @@ static int overtake(void *arg) {
   (void)arg;
   if (countdown < 0 || --countdown >= 0) return 0;
   for (int i = 0; i < 12; i++) {
-    run(writer, "BEGIN; UPDATE o SET v = v + 1; UPDATE l SET v = v + 1; UPDATE m SET v = v + 1;"
-                "COMMIT");
+    sql_run(writer,
+            "BEGIN; UPDATE o SET v = v + 1; UPDATE l SET v = v + 1; UPDATE m SET v = v + 1;"
+            "COMMIT");
   }
-  run(writer, "SELECT lsm_flush('l')"); /* nor is a state kept with other files */
+  sql_run(writer, "SELECT lsm_flush('l')"); /* nor is a state kept with other files */
   return 0;
 }
 
 /* Twelve transactions pass a statement by, after so many operations of its program. */
 static int overtaken(const char *sql, int operations) {
   sqlite3_stmt *stmt; /* planned before: that reads the store, too */
-  ck_assert_int_eq(sqlite3_prepare_v2(reader, sql, -1, &stmt, NULL), SQLITE_OK);
+  stmt = sql_prepare(reader, sql);
   countdown = operations;
   sqlite3_progress_handler(reader, 1, overtake, NULL);
   int n = sqlite3_step(stmt) == SQLITE_ROW ? sqlite3_column_int(stmt, 0) : 0;
@@ -115,7 +82,7 @@ START_TEST(test_statements_overtaken) {
       "SELECT l.v FROM l JOIN m USING(id) WHERE m.v = l.v ORDER BY l.v + 1",
       "SELECT abs(v) FROM l UNION SELECT v FROM m"};
   for (int i = 0; i < 5; i++) {
-    run(writer, "BEGIN; UPDATE o SET v = 0; UPDATE l SET v = 0; UPDATE m SET v = 0; COMMIT");
+    sql_run(writer, "BEGIN; UPDATE o SET v = 0; UPDATE l SET v = 0; UPDATE m SET v = 0; COMMIT");
     int n = overtaken(alone[i], 0);
     ck_assert_msg(n == 12, "%s: %d", alone[i], n);
   }
@@ -129,16 +96,16 @@ START_TEST(test_statements_overtaken) {
     int n = overtaken(mixed[i], 0);
     ck_assert_msg(n == -SQLITE_BUSY_SNAPSHOT, "%s: %d", mixed[i], n);
   }
-  run(reader, "BEGIN");
+  sql_run(reader, "BEGIN");
   ck_assert_int_eq(overtaken("SELECT v FROM l", 0), -SQLITE_BUSY_SNAPSHOT);
-  run(reader, "COMMIT");
-  ck_assert_int_eq(number(reader, "SELECT l.v - o.v FROM l, o"), 0);
+  sql_run(reader, "COMMIT");
+  ck_assert_int_eq(sql_number(reader, "SELECT l.v - o.v FROM l, o"), 0);
 }
 END_TEST
 
 /*------------------------------------------------- who has the right to write */
 
-static char store[110];
+static char store[SQL_PATH + 4];
 static lsm_db *other;
 static _Atomic bool begun;
 
@@ -159,7 +126,7 @@ START_TEST(test_write_lock_means_present_state) {
   snprintf(store, sizeof(store), "%s-lsm", file);
   lsm_options_init(&opt);
   ck_assert_int_eq(lsm_open(lsm_env_default(), store, &opt, &other), LSM_OK);
-  uint32_t ks = (uint32_t)number(reader, "SELECT value FROM l_lsm WHERE name = 'keyspace'");
+  uint32_t ks = (uint32_t)sql_number(reader, "SELECT value FROM l_lsm WHERE name = 'keyspace'");
   lsm_slice key = {(const uint8_t *)"\x80\0\0\0\0\0\0\x02", 8}, row = {(const uint8_t *)"\x10\x01\x09", 3};
   ck_assert_int_eq(lsm_txn_begin(other, 0, NULL, &t), LSM_OK);
   ck_assert_int_eq(lsm_txn_put(t, ks, key, row), LSM_OK);
@@ -167,13 +134,13 @@ START_TEST(test_write_lock_means_present_state) {
   atomic_store(&begun, false);
   ck_assert_int_eq(pthread_create(&thread, NULL, commit_late, t), 0);
   /* Without the lock nobody waits: what is being committed comes after. */
-  ck_assert_int_eq(number(reader, "SELECT count(*) FROM l"), 1);
-  run(reader, _i == 0 ? "BEGIN IMMEDIATE" : "BEGIN; UPDATE o SET v = 3");
+  ck_assert_int_eq(sql_number(reader, "SELECT count(*) FROM l"), 1);
+  sql_run(reader, _i == 0 ? "BEGIN IMMEDIATE" : "BEGIN; UPDATE o SET v = 3");
   atomic_store(&begun, true);
-  ck_assert_int_eq(number(reader, "SELECT count(*) FROM l"), 2);
-  run(reader, "UPDATE l SET v = 7; COMMIT");
+  ck_assert_int_eq(sql_number(reader, "SELECT count(*) FROM l"), 2);
+  sql_run(reader, "UPDATE l SET v = 7; COMMIT");
   ck_assert_int_eq(pthread_join(thread, NULL), 0);
-  ck_assert_int_eq(number(writer, "SELECT sum(v) FROM l"), 14);
+  ck_assert_int_eq(sql_number(writer, "SELECT sum(v) FROM l"), 14);
   ck_assert_int_eq(lsm_close(other), LSM_OK);
 }
 END_TEST

@@ -1,70 +1,24 @@
 /* test_alter.c: the catalog's rows after a table was changed, to the letter; catalogs
 ** that are damaged or hostile; defensive mode, and statements of all kinds at work. */
-#define _XOPEN_SOURCE 700 /* mkdtemp, nftw */
 #include <check.h>
-#include <ftw.h>
-#include <sqlite3.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+
+#include "sql.h"
 
 Suite *alter_suite(void);
-int sqlite3_lsmvtab_init(sqlite3 *db, char **err, const void *api);
-
-static char dir[64];
-static char file[96];
-
-static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw) {
-  (void)st, (void)type, (void)ftw;
-  return remove(path);
-}
-
-static void setup(void) {
-  snprintf(dir, sizeof(dir), "/tmp/lsm-alter-XXXXXX");
-  ck_assert_ptr_nonnull(mkdtemp(dir));
-  snprintf(file, sizeof(file), "%s/db", dir);
-}
-
-static void teardown(void) { nftw(dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS); }
 
 static sqlite3 *open_db(void) {
-  sqlite3 *db;
-  char *err = NULL;
-  ck_assert_int_eq(sqlite3_open(file, &db), SQLITE_OK);
-  int rc = sqlite3_lsmvtab_init(db, &err, NULL);
-  ck_assert_msg(rc == SQLITE_OK || rc == SQLITE_OK_LOAD_PERMANENTLY, "%s", err);
-  return db;
-}
-
-static void run(sqlite3 *db, const char *sql) {
-  char *err = NULL;
-  int rc = sqlite3_exec(db, sql, NULL, NULL, &err);
-  ck_assert_msg(rc == SQLITE_OK, "%s: %s", sql, err);
-}
-
-static void fails(sqlite3 *db, const char *sql, int code, const char *words) {
-  char *err = NULL;
-  int rc = sqlite3_exec(db, sql, NULL, NULL, &err);
-  ck_assert_msg(rc == code, "%s: %d, %s", sql, rc, err != NULL ? err : "no message");
-  ck_assert_msg(err != NULL && strstr(err, words) != NULL, "%s: %s", sql, err);
-  sqlite3_free(err);
-}
-
-/* The first column of the first row must be WANT. */
-static void gives(sqlite3 *db, const char *sql, const char *want) {
-  sqlite3_stmt *stmt;
-  ck_assert_msg(sqlite3_prepare_v2(db, sql, -1, &stmt, NULL) == SQLITE_OK, "%s: %s", sql,
-                sqlite3_errmsg(db));
-  ck_assert_msg(sqlite3_step(stmt) == SQLITE_ROW, "%s: %s", sql, sqlite3_errmsg(db));
-  const char *got = (const char *)sqlite3_column_text(stmt, 0);
-  ck_assert_str_eq(got != NULL ? got : "NULL", want);
-  sqlite3_finalize(stmt);
+  char path[SQL_PATH];
+  sql_path(path, "db");
+  return sql_open(path, 0);
 }
 
 static void make(sqlite3 *db) {
-  run(db, "CREATE VIRTUAL TABLE t USING lsm(id INTEGER PRIMARY KEY, a, b TEXT, UNIQUE(b), INDEX ia(a));"
-          "INSERT INTO t VALUES(1, 10, 'x'), (2, 20, 'y'), (3, NULL, NULL);");
+  sql_run(
+      db,
+      "CREATE VIRTUAL TABLE t USING lsm(id INTEGER PRIMARY KEY, a, b TEXT, UNIQUE(b), INDEX ia(a));"
+      "INSERT INTO t VALUES(1, 10, 'x'), (2, 20, 'y'), (3, NULL, NULL);");
 }
 
 #define CATALOG                                                                           \
@@ -75,25 +29,28 @@ static void make(sqlite3 *db) {
 START_TEST(test_catalog) {
   sqlite3 *db = open_db();
   make(db);
-  gives(db, CATALOG, "format 1; index:0 2; index:1 3; keyspace 1");
-  run(db, "SELECT lsm_create_index('t', 'j', 'b COLLATE nocase DESC, ID')");
-  gives(db, CATALOG,
-        "define:2 'INDEX \"j\" (\"b\" COLLATE NOCASE DESC, \"id\" COLLATE BINARY)'; format 2; index:0 2; "
-        "index:1 3; index:2 4; keyspace 1");
-  run(db, "SELECT lsm_drop_index('t', 'ia'); SELECT lsm_add_column('t', ' c  TEXT DEFAULT ''d'''),"
+  sql_gives(db, CATALOG, "format 1; index:0 2; index:1 3; keyspace 1");
+  sql_run(db, "SELECT lsm_create_index('t', 'j', 'b COLLATE nocase DESC, ID')");
+  sql_gives(db, CATALOG,
+            "define:2 'INDEX \"j\" (\"b\" COLLATE NOCASE DESC, \"id\" COLLATE BINARY)'; format 2; "
+            "index:0 2; index:1 3; index:2 4; keyspace 1");
+  sql_run(db,
+          "SELECT lsm_drop_index('t', 'ia'); SELECT lsm_add_column('t', ' c  TEXT DEFAULT ''d'''),"
           "lsm_add_column('t', 'e')");
-  gives(db, CATALOG,
-        "column:0 ' c  TEXT DEFAULT ''d'''; column:1 'e'; define:2 'INDEX \"j\" (\"b\" COLLATE NOCASE "
-        "DESC, \"id\" COLLATE BINARY)'; format 2; index:0 2; index:1 NULL; index:2 4; keyspace 1");
-  run(db, "SELECT lsm_drop_index('t', 'j')");
-  run(db, "SELECT lsm_create_index('t', 'ia', 'e')");
-  gives(db, CATALOG,
-        "column:0 ' c  TEXT DEFAULT ''d'''; column:1 'e'; define:2 'INDEX \"ia\" (\"e\" COLLATE "
-        "BINARY)'; format 2; index:0 2; index:1 NULL; index:2 5; keyspace 1");
-  gives(db, "SELECT group_concat(name) FROM pragma_table_info('t_lsm')",
-        "name,value,change1,change2,change3,change4,change5,change6");
-  gives(db, "SELECT lsm_verify('t')", "ok");
-  ck_assert_int_eq(sqlite3_close(db), SQLITE_OK);
+  sql_gives(
+      db, CATALOG,
+      "column:0 ' c  TEXT DEFAULT ''d'''; column:1 'e'; define:2 'INDEX \"j\" (\"b\" COLLATE "
+      "NOCASE DESC, \"id\" COLLATE BINARY)'; format 2; index:0 2; index:1 NULL; index:2 4; keyspace 1");
+  sql_run(db, "SELECT lsm_drop_index('t', 'j')");
+  sql_run(db, "SELECT lsm_create_index('t', 'ia', 'e')");
+  sql_gives(
+      db, CATALOG,
+      "column:0 ' c  TEXT DEFAULT ''d'''; column:1 'e'; define:2 'INDEX \"ia\" (\"e\" COLLATE "
+      "BINARY)'; format 2; index:0 2; index:1 NULL; index:2 5; keyspace 1");
+  sql_gives(db, "SELECT group_concat(name) FROM pragma_table_info('t_lsm')",
+            "name,value,change1,change2,change3,change4,change5,change6");
+  sql_gives(db, "SELECT lsm_verify('t')", "ok");
+  sql_close(db);
 }
 END_TEST
 
@@ -120,22 +77,22 @@ START_TEST(test_damage) {
       {"UPDATE t_lsm SET value = 999 WHERE name = 'index:2'", "older than the database"},
       {"UPDATE t_lsm SET value = 3 WHERE name = 'format'", "is of a newer version"},
   };
-  teardown();
+  sql_teardown();
   for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
-    setup();
+    sql_setup();
     sqlite3 *db = open_db();
     make(db);
-    run(db, "SELECT lsm_create_index('t', 'j', 'a'), lsm_add_column('t', 'c DEFAULT 5')");
-    ck_assert_int_eq(sqlite3_close(db), SQLITE_OK);
+    sql_run(db, "SELECT lsm_create_index('t', 'j', 'a'), lsm_add_column('t', 'c DEFAULT 5')");
+    sql_close(db);
     db = open_db();
-    run(db, t[i].sql);
-    fails(db, "SELECT * FROM t", SQLITE_CORRUPT, t[i].words);
-    fails(db, "INSERT INTO t(a) VALUES(1)", SQLITE_CORRUPT, t[i].words);
-    run(db, "DROP TABLE t");
-    ck_assert_int_eq(sqlite3_close(db), SQLITE_OK);
-    teardown();
+    sql_run(db, t[i].sql);
+    sql_fails(db, "SELECT * FROM t", SQLITE_CORRUPT, t[i].words);
+    sql_fails(db, "INSERT INTO t(a) VALUES(1)", SQLITE_CORRUPT, t[i].words);
+    sql_run(db, "DROP TABLE t");
+    sql_close(db);
+    sql_teardown();
   }
-  setup();
+  sql_setup();
 }
 END_TEST
 
@@ -144,16 +101,16 @@ END_TEST
 START_TEST(test_changed_by_hand) {
   sqlite3 *db = open_db();
   make(db);
-  run(db, "SELECT lsm_add_column('t', 'c DEFAULT 5')");
-  ck_assert_int_eq(sqlite3_close(db), SQLITE_OK);
+  sql_run(db, "SELECT lsm_add_column('t', 'c DEFAULT 5')");
+  sql_close(db);
   db = open_db();
   sqlite3_stmt *stmt; /* connects, opens nothing */
-  ck_assert_int_eq(sqlite3_prepare_v2(db, "INSERT INTO t(a) VALUES(1)", -1, &stmt, NULL), SQLITE_OK);
-  run(db, "UPDATE t_lsm SET value = 'c DEFAULT 6' WHERE name = 'column:0'");
+  stmt = sql_prepare(db, "INSERT INTO t(a) VALUES(1)");
+  sql_run(db, "UPDATE t_lsm SET value = 'c DEFAULT 6' WHERE name = 'column:0'");
   ck_assert_int_eq(sqlite3_step(stmt), SQLITE_LOCKED);
   ck_assert_ptr_nonnull(strstr(sqlite3_errmsg(db), "\"t_lsm\" has changed"));
   sqlite3_finalize(stmt);
-  ck_assert_int_eq(sqlite3_close(db), SQLITE_OK);
+  sql_close(db);
 }
 END_TEST
 
@@ -161,44 +118,51 @@ END_TEST
 START_TEST(test_hostile) {
   sqlite3 *db = open_db();
   make(db);
-  run(db, "CREATE TABLE victim(x); INSERT INTO victim VALUES(1);"
+  sql_run(db,
+          "CREATE TABLE victim(x); INSERT INTO victim VALUES(1);"
           "CREATE TRIGGER tr AFTER INSERT ON t_lsm BEGIN DELETE FROM victim; END");
-  fails(db, "SELECT lsm_create_index('t', 'j', 'a')", SQLITE_CORRUPT, "has triggers");
-  gives(db, "SELECT count(*) FROM victim", "1");
-  run(db, "CREATE VIRTUAL TABLE x_lsm USING lsm; INSERT INTO x_lsm VALUES('format', 2);"
-          "PRAGMA writable_schema = ON;"
-          "INSERT INTO sqlite_master VALUES('table', 'x', 'x', 0, 'CREATE VIRTUAL TABLE x USING lsm');"
-          "UPDATE sqlite_master SET rootpage = 2 WHERE name = 'x_lsm'");
-  ck_assert_int_eq(sqlite3_close(db), SQLITE_OK);
+  sql_fails(db, "SELECT lsm_create_index('t', 'j', 'a')", SQLITE_CORRUPT, "has triggers");
+  sql_gives(db, "SELECT count(*) FROM victim", "1");
+  sql_run(
+      db,
+      "CREATE VIRTUAL TABLE x_lsm USING lsm; INSERT INTO x_lsm VALUES('format', 2);"
+      "PRAGMA writable_schema = ON;"
+      "INSERT INTO sqlite_master VALUES('table', 'x', 'x', 0, 'CREATE VIRTUAL TABLE x USING lsm');"
+      "UPDATE sqlite_master SET rootpage = 2 WHERE name = 'x_lsm'");
+  sql_close(db);
   db = open_db();
   char *err = NULL;
   ck_assert_int_ne(sqlite3_exec(db, "SELECT * FROM x", NULL, NULL, &err), SQLITE_OK);
   sqlite3_free(err);
-  ck_assert_int_eq(sqlite3_close(db), SQLITE_OK);
+  sql_close(db);
 }
 END_TEST
 
 /* The shadow table cannot be written by SQL then; by us it can. */
 START_TEST(test_defensive) {
   static const char *const modes[] = {"WAL", "DELETE", "MEMORY"};
-  teardown();
+  sql_teardown();
   for (int i = 0; i < 3; i++) {
-    setup();
+    sql_setup();
     sqlite3 *db = open_db();
     char sql[64];
     snprintf(sql, sizeof(sql), "PRAGMA journal_mode = %s", modes[i]);
-    run(db, sql);
+    sql_run(db, sql);
     make(db);
     ck_assert_int_eq(sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL), SQLITE_OK);
-    run(db, "SELECT lsm_create_index('t', 'j', 'b'), lsm_drop_index('t', 'ia'),"
+    sql_run(db,
+            "SELECT lsm_create_index('t', 'j', 'b'), lsm_drop_index('t', 'ia'),"
             "lsm_add_column('t', 'c NOT NULL DEFAULT 5')");
-    run(db, "BEGIN; SELECT lsm_create_index('t', 'jc', 'c, a'); INSERT INTO t VALUES(4, 40, 'z', 6); COMMIT");
-    gives(db, "SELECT group_concat(id) FROM (SELECT id FROM t WHERE c >= 5 ORDER BY c DESC, a)", "4,3,1,2");
-    gives(db, "SELECT lsm_verify('t')", "ok");
-    ck_assert_int_eq(sqlite3_close(db), SQLITE_OK);
-    teardown();
+    sql_run(db,
+            "BEGIN; SELECT lsm_create_index('t', 'jc', 'c, a'); "
+            "INSERT INTO t VALUES(4, 40, 'z', 6); COMMIT");
+    sql_gives(db, "SELECT group_concat(id) FROM (SELECT id FROM t WHERE c >= 5 ORDER BY c DESC, a)",
+              "4,3,1,2");
+    sql_gives(db, "SELECT lsm_verify('t')", "ok");
+    sql_close(db);
+    sql_teardown();
   }
-  setup();
+  sql_setup();
 }
 END_TEST
 
@@ -207,17 +171,19 @@ START_TEST(test_statement_at_work) {
   sqlite3 *db = open_db();
   sqlite3_stmt *stmt;
   make(db);
-  run(db, "CREATE TABLE o(x)");
+  sql_run(db, "CREATE TABLE o(x)");
   if (sqlite3_libversion_number() >= 3035000) {
-    ck_assert_int_eq(
-        sqlite3_prepare_v2(db, "INSERT INTO o VALUES(1), (2) RETURNING x", -1, &stmt, NULL), SQLITE_OK);
+    stmt = sql_prepare(db, "INSERT INTO o VALUES(1), (2) RETURNING x");
     ck_assert_int_eq(sqlite3_step(stmt), SQLITE_ROW);
-    fails(db, "SELECT lsm_drop_index('t', 'ia')", SQLITE_LOCKED, "a statement that writes is at work");
+    sql_fails(db, "SELECT lsm_drop_index('t', 'ia')", SQLITE_LOCKED,
+              "a statement that writes is at work");
     sqlite3_finalize(stmt);
   }
-  ck_assert_int_eq(sqlite3_prepare_v2(db, "SELECT a FROM t ORDER BY a", -1, &stmt, NULL), SQLITE_OK);
+  stmt = sql_prepare(db, "SELECT a FROM t ORDER BY a");
   ck_assert_int_eq(sqlite3_step(stmt), SQLITE_ROW);
-  run(db, "SELECT lsm_drop_index('t', 'ia'); SELECT lsm_add_column('t', 'c'); INSERT INTO t VALUES(9, 15, 'n', 1)");
+  sql_run(db,
+          "SELECT lsm_drop_index('t', 'ia'); SELECT lsm_add_column('t', 'c');"
+          "INSERT INTO t VALUES(9, 15, 'n', 1)");
   ck_assert_int_eq(sqlite3_step(stmt), SQLITE_ROW);
   ck_assert_int_eq(sqlite3_column_int(stmt, 0), 10);
   ck_assert_int_eq(sqlite3_step(stmt), SQLITE_ROW);
@@ -226,8 +192,8 @@ START_TEST(test_statement_at_work) {
   ck_assert_int_eq(sqlite3_reset(stmt), SQLITE_OK);
   for (int i = 0; i < 4; i++) ck_assert_int_eq(sqlite3_step(stmt), SQLITE_ROW); /* prepared anew */
   sqlite3_finalize(stmt);
-  gives(db, "SELECT lsm_verify('t')", "ok");
-  ck_assert_int_eq(sqlite3_close(db), SQLITE_OK);
+  sql_gives(db, "SELECT lsm_verify('t')", "ok");
+  sql_close(db);
 }
 END_TEST
 
@@ -236,17 +202,19 @@ START_TEST(test_side_effects) {
   sqlite3 *db = open_db();
   make(db);
   sqlite3_set_last_insert_rowid(db, 77);
-  run(db, "SELECT lsm_create_index('t', 'j', 'b'), lsm_drop_index('t', 'ia'), lsm_add_column('t', 'c')");
+  sql_run(db,
+          "SELECT lsm_create_index('t', 'j', 'b'), lsm_drop_index('t', 'ia'),"
+          "lsm_add_column('t', 'c')");
   ck_assert_int_eq(sqlite3_last_insert_rowid(db), 77);
   ck_assert_int_ne(sqlite3_get_autocommit(db), 0);
-  ck_assert_int_eq(sqlite3_close(db), SQLITE_OK);
+  sql_close(db);
 }
 END_TEST
 
 Suite *alter_suite(void) {
   Suite *s = suite_create("alter");
   TCase *tc = tcase_create("alter");
-  tcase_add_checked_fixture(tc, setup, teardown);
+  tcase_add_checked_fixture(tc, sql_setup, sql_teardown);
   tcase_add_test(tc, test_catalog);
   tcase_add_test(tc, test_damage);
   tcase_add_test(tc, test_changed_by_hand);

@@ -1,10 +1,8 @@
 /* test_homes.c: two databases on one store; the writer of one is killed between the store's
 ** prepare and its commit. The other one's connections go on: they ask the first database,
 ** though it is not open there. */
-#define _XOPEN_SOURCE 700 /* mkdtemp, nftw */
+#define _XOPEN_SOURCE 700 /* fork, mkfifo */
 #include <check.h>
-#include <ftw.h>
-#include <sqlite3.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,51 +12,23 @@
 #include <unistd.h>
 
 #include "lsm.h"
+#include "sql.h"
 
 Suite *homes_suite(void);
-int sqlite3_lsmvtab_init(sqlite3 *db, char **err, const void *api);
 
-static char dir[64], a_file[100], b_file[100], store[100];
-
-static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw) {
-  (void)st, (void)type, (void)ftw;
-  return remove(path);
-}
-
-static sqlite3 *open_db(const char *name) {
-  sqlite3 *db;
-  char *err = NULL;
-  ck_assert_int_eq(sqlite3_open(name, &db), SQLITE_OK);
-  int rc = sqlite3_lsmvtab_init(db, &err, NULL);
-  ck_assert_msg(rc == SQLITE_OK || rc == SQLITE_OK_LOAD_PERMANENTLY, "%s", err);
-  sqlite3_busy_timeout(db, 60000);
-  return db;
-}
-
-static void run(sqlite3 *db, const char *sql) {
-  char *err = NULL;
-  int rc = sqlite3_exec(db, sql, NULL, NULL, &err);
-  ck_assert_msg(rc == SQLITE_OK, "%s: %d: %s", sql, rc, err);
-}
-
-static int number(sqlite3 *db, const char *sql) {
-  sqlite3_stmt *stmt;
-  ck_assert_msg(sqlite3_prepare_v2(db, sql, -1, &stmt, NULL) == SQLITE_OK, "%s: %s", sql,
-                sqlite3_errmsg(db));
-  ck_assert_msg(sqlite3_step(stmt) == SQLITE_ROW, "%s: %s", sql, sqlite3_errmsg(db));
-  int n = sqlite3_column_int(stmt, 0);
-  sqlite3_finalize(stmt);
-  return n;
-}
+static char a_file[SQL_PATH], b_file[SQL_PATH], store[SQL_PATH];
 
 static void create(const char *name, const char *mode) {
   char sql[200];
-  sqlite3 *db = open_db(name);
+  sqlite3 *db = sql_open(name, 60000);
   snprintf(sql, sizeof(sql), "PRAGMA journal_mode=%s", mode);
-  run(db, sql);
-  run(db, "CREATE TABLE o(v); CREATE VIRTUAL TABLE l USING lsm(id INTEGER PRIMARY KEY, v, path='shared');"
-          "INSERT INTO l VALUES(1, 1); BEGIN; INSERT INTO l VALUES(2, 1); INSERT INTO o VALUES(1); COMMIT");
-  ck_assert_int_eq(sqlite3_close(db), SQLITE_OK);
+  sql_run(db, sql);
+  sql_run(db,
+          "CREATE TABLE o(v); CREATE VIRTUAL TABLE l USING lsm(id INTEGER PRIMARY KEY, v, "
+          "path='shared');"
+          "INSERT INTO l VALUES(1, 1); BEGIN; INSERT INTO l VALUES(2, 1); INSERT INTO o VALUES(1); "
+          "COMMIT");
+  sql_close(db);
 }
 
 /* The writer of b: what it says of the third row of l is what SQLite would have said had it
@@ -118,15 +88,10 @@ static void let_writer_die(void) {
 }
 
 static void setup(void) {
-  snprintf(dir, sizeof(dir), "/tmp/lsm-homes-XXXXXX");
-  ck_assert_ptr_nonnull(mkdtemp(dir));
-  snprintf(a_file, sizeof(a_file), "%s/a.db", dir);
-  snprintf(b_file, sizeof(b_file), "%s/b.db", dir);
-  snprintf(store, sizeof(store), "%s/shared", dir);
-}
-
-static void teardown(void) {
-  nftw(dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+  sql_setup();
+  sql_path(a_file, "a.db");
+  sql_path(b_file, "b.db");
+  sql_path(store, "shared");
 }
 
 /* Bits of _i: b had committed; a was open all the time; the journal mode. */
@@ -137,18 +102,20 @@ START_TEST(test_the_other_database_is_asked) {
   create(a_file, mode);
   create(b_file, mode);
   start_writer(committed);
-  if (open) a = open_db(a_file);
-  if (open) ck_assert_int_eq(number(a, "SELECT count(*) FROM l"), 2);
+  if (open) a = sql_open(a_file, 60000);
+  if (open) ck_assert_int_eq(sql_number(a, "SELECT count(*) FROM l"), 2);
   let_writer_die();
-  if (!open) a = open_db(a_file);
-  run(a, "INSERT INTO l VALUES(3, 1); BEGIN; INSERT INTO l VALUES(4, 1); INSERT INTO o VALUES(4); COMMIT");
-  run(a, "SELECT lsm_flush('l')");
-  ck_assert_int_eq(number(a, "SELECT count(*) FROM l"), 4);
-  ck_assert_int_eq(sqlite3_close(a), SQLITE_OK);
-  sqlite3 *b = open_db(b_file);
-  ck_assert_int_eq(number(b, "SELECT count(*) FROM l"), committed ? 3 : 2);
-  run(b, "INSERT INTO l VALUES(5, 1)");
-  ck_assert_int_eq(sqlite3_close(b), SQLITE_OK);
+  if (!open) a = sql_open(a_file, 60000);
+  sql_run(a,
+          "INSERT INTO l VALUES(3, 1); BEGIN; INSERT INTO l VALUES(4, 1); INSERT INTO o VALUES(4); "
+          "COMMIT");
+  sql_run(a, "SELECT lsm_flush('l')");
+  ck_assert_int_eq(sql_number(a, "SELECT count(*) FROM l"), 4);
+  sql_close(a);
+  sqlite3 *b = sql_open(b_file, 60000);
+  ck_assert_int_eq(sql_number(b, "SELECT count(*) FROM l"), committed ? 3 : 2);
+  sql_run(b, "INSERT INTO l VALUES(5, 1)");
+  sql_close(b);
 }
 END_TEST
 
@@ -163,33 +130,33 @@ static void check_refused(sqlite3 *a, const char *sql, const char *name) {
 /* It is not there, or another file is; or it may be one that the store was copied away from.
 ** The message names it; and once it is there again all goes on. */
 START_TEST(test_the_other_database_cannot_be_asked) {
-  char away[120];
+  char away[SQL_PATH];
   create(a_file, "WAL");
   create(b_file, "WAL");
   start_writer(true);
-  sqlite3 *a = open_db(a_file);
-  ck_assert_int_eq(number(a, "SELECT count(*) FROM l"), 2);
+  sqlite3 *a = sql_open(a_file, 60000);
+  ck_assert_int_eq(sql_number(a, "SELECT count(*) FROM l"), 2);
   let_writer_die();
-  snprintf(away, sizeof(away), "%s/away.db", dir);
-  sqlite3 *b = open_db(b_file); /* its log into the file */
-  run(b, "PRAGMA journal_mode=DELETE");
-  ck_assert_int_eq(sqlite3_close(b), SQLITE_OK);
+  sql_path(away, "away.db");
+  sqlite3 *b = sql_open(b_file, 60000); /* its log into the file */
+  sql_run(b, "PRAGMA journal_mode=DELETE");
+  sql_close(b);
   ck_assert_int_eq(rename(b_file, away), 0);
   check_refused(a, "INSERT INTO l VALUES(3, 1)", b_file);
-  ck_assert_int_eq(number(a, "SELECT count(*) FROM l"), 2); /* reading goes on */
+  ck_assert_int_eq(sql_number(a, "SELECT count(*) FROM l"), 2); /* reading goes on */
   ck_assert_int_eq(sqlite3_open(b_file, &b), SQLITE_OK);
-  run(b, "CREATE TABLE l_lsm(name TEXT PRIMARY KEY, value) WITHOUT ROWID");
-  ck_assert_int_eq(sqlite3_close(b), SQLITE_OK);
+  sql_run(b, "CREATE TABLE l_lsm(name TEXT PRIMARY KEY, value) WITHOUT ROWID");
+  sql_close(b);
   check_refused(a, "INSERT INTO l VALUES(3, 1)", b_file);
   ck_assert_int_eq(unlink(b_file), 0);
   ck_assert_int_eq(mkfifo(b_file, 0600), 0); /* nor is anybody waited for */
   check_refused(a, "INSERT INTO l VALUES(3, 1)", b_file);
   ck_assert_int_eq(rename(away, b_file), 0);
-  run(a, "INSERT INTO l VALUES(3, 1)");
-  ck_assert_int_eq(sqlite3_close(a), SQLITE_OK);
-  b = open_db(b_file);
-  ck_assert_int_eq(number(b, "SELECT count(*) FROM l"), 3);
-  ck_assert_int_eq(sqlite3_close(b), SQLITE_OK);
+  sql_run(a, "INSERT INTO l VALUES(3, 1)");
+  sql_close(a);
+  b = sql_open(b_file, 60000);
+  ck_assert_int_eq(sql_number(b, "SELECT count(*) FROM l"), 3);
+  sql_close(b);
 }
 END_TEST
 
@@ -200,22 +167,22 @@ START_TEST(test_copied_store_asks_nobody_elsewhere) {
   create(b_file, "WAL");
   start_writer(true);
   let_writer_die();
-  snprintf(copy, sizeof(copy), "%s-copy", dir);
-  snprintf(cmd, sizeof(cmd), "cp -r %s %s", dir, copy);
+  snprintf(copy, sizeof(copy), "%s-copy", sql_dir);
+  snprintf(cmd, sizeof(cmd), "cp -r %s %s", sql_dir, copy);
   ck_assert_int_eq(system(cmd), 0);
-  sqlite3 *b = open_db(b_file); /* the original goes on, and would say: not the last */
-  run(b, "BEGIN; INSERT INTO l VALUES(6, 1); INSERT INTO o VALUES(6); COMMIT");
-  ck_assert_int_eq(sqlite3_close(b), SQLITE_OK);
+  sqlite3 *b = sql_open(b_file, 60000); /* the original goes on, and would say: not the last */
+  sql_run(b, "BEGIN; INSERT INTO l VALUES(6, 1); INSERT INTO o VALUES(6); COMMIT");
+  sql_close(b);
   snprintf(copied_a, sizeof(copied_a), "%s/a.db", copy);
   snprintf(copied_b, sizeof(copied_b), "%s/b.db", copy);
-  sqlite3 *a = open_db(copied_a);
+  sqlite3 *a = sql_open(copied_a, 60000);
   check_refused(a, "INSERT INTO l VALUES(3, 1)", NULL);
-  b = open_db(copied_b);
-  ck_assert_int_eq(number(b, "SELECT count(*) FROM l"), 3);
-  run(a, "INSERT INTO l VALUES(3, 1)");
-  ck_assert_int_eq(sqlite3_close(a), SQLITE_OK);
-  ck_assert_int_eq(sqlite3_close(b), SQLITE_OK);
-  nftw(copy, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+  b = sql_open(copied_b, 60000);
+  ck_assert_int_eq(sql_number(b, "SELECT count(*) FROM l"), 3);
+  sql_run(a, "INSERT INTO l VALUES(3, 1)");
+  sql_close(a);
+  sql_close(b);
+  sql_remove(copy);
 }
 END_TEST
 
@@ -225,24 +192,24 @@ START_TEST(test_copied_database) {
   create(a_file, _i ? "wal" : "delete");
   snprintf(cmd, sizeof(cmd), "cp %s %s", a_file, b_file);
   ck_assert_int_eq(system(cmd), 0);
-  sqlite3 *b = open_db(b_file);
+  sqlite3 *b = sql_open(b_file, 60000);
   ck_assert_int_ne(sqlite3_exec(b, "SELECT * FROM l", NULL, NULL, NULL), SQLITE_OK);
   ck_assert_int_eq(sqlite3_errcode(b), SQLITE_CANTOPEN);
   ck_assert_ptr_nonnull(strstr(sqlite3_errmsg(b), "is a copy of"));
   ck_assert_ptr_nonnull(strstr(sqlite3_errmsg(b), a_file));
   ck_assert_int_ne(sqlite3_exec(b, "INSERT INTO l VALUES(7, 7)", NULL, NULL, NULL), SQLITE_OK);
-  sqlite3 *a = open_db(a_file); /* that a copy was opened does not harm it */
-  ck_assert_int_eq(number(a, "SELECT count(*) FROM l"), 2);
+  sqlite3 *a = sql_open(a_file, 60000); /* that a copy was opened does not harm it */
+  ck_assert_int_eq(sql_number(a, "SELECT count(*) FROM l"), 2);
   sqlite3_close(a);
   sqlite3_close(b);
   snprintf(cmd, sizeof(cmd), "rm %s* && mv %s %s", b_file, a_file, b_file);
   ck_assert_int_eq(system(cmd), 0);
-  b = open_db(b_file); /* moved, this time; and from now on it is the original */
-  ck_assert_int_eq(number(b, "SELECT count(*) FROM l"), 2);
+  b = sql_open(b_file, 60000); /* moved, this time; and from now on it is the original */
+  ck_assert_int_eq(sql_number(b, "SELECT count(*) FROM l"), 2);
   sqlite3_close(b);
   snprintf(cmd, sizeof(cmd), "cp %s %s", b_file, a_file);
   ck_assert_int_eq(system(cmd), 0);
-  a = open_db(a_file);
+  a = sql_open(a_file, 60000);
   ck_assert_int_ne(sqlite3_exec(a, "SELECT * FROM l", NULL, NULL, NULL), SQLITE_OK);
   sqlite3_close(a);
 }
@@ -251,7 +218,7 @@ END_TEST
 Suite *homes_suite(void) {
   Suite *s = suite_create("homes");
   TCase *tc = tcase_create("homes");
-  tcase_add_checked_fixture(tc, setup, teardown);
+  tcase_add_checked_fixture(tc, setup, sql_teardown);
   tcase_set_timeout(tc, 120);
   tcase_add_loop_test(tc, test_the_other_database_is_asked, 0, 8);
   tcase_add_test(tc, test_the_other_database_cannot_be_asked);

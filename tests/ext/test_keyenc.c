@@ -81,13 +81,13 @@ static void make_rows(rows *t, rng *r) {
     t->part[c] = part_of((lsm_collation)rng_below(r, 3), rng_below(r, 2) == 0);
     t->part[c].column = c;
   }
-  run_sql(t->db, "DROP TABLE IF EXISTS t");
+  sql_run(t->db, "DROP TABLE IF EXISTS t");
   snprintf(sql, sizeof sql,
            "CREATE TABLE t(id INTEGER PRIMARY KEY, c0 COLLATE %s, c1 COLLATE %s, c2 COLLATE %s)",
            coll_name[t->part[0].collation], coll_name[t->part[1].collation],
            coll_name[t->part[2].collation]);
-  run_sql(t->db, sql);
-  sqlite3_stmt *st = prepare_sql(t->db, "INSERT INTO t VALUES(?,?,?,?)");
+  sql_run(t->db, sql);
+  sqlite3_stmt *st = sql_prepare(t->db, "INSERT INTO t VALUES(?,?,?,?)");
   t->pool.used = 0;
   for (int i = 0; i < NROWS; i++) {
     sqlite3_bind_int(st, 1, i);
@@ -133,7 +133,7 @@ START_TEST(test_order) {
     snprintf(sql, sizeof sql, "SELECT id FROM t ORDER BY c0 %s, c1 %s, c2 %s",
              t->part[0].desc ? "DESC" : "", t->part[1].desc ? "DESC" : "",
              t->part[2].desc ? "DESC" : "");
-    sqlite3_stmt *st = prepare_sql(t->db, sql);
+    sqlite3_stmt *st = sql_prepare(t->db, sql);
     int last = -1, n = 0;
     for (; sqlite3_step(st) == SQLITE_ROW; n++) {
       int id = sqlite3_column_int(st, 0);
@@ -165,7 +165,7 @@ static sqlite3_stmt *where(rows *t, int neq, lsm_value *eq, lsm_key_bound lo, ls
     n += (size_t)snprintf(sql + n, sizeof sql - n, " AND c%d %s ?5", neq, hi.strict ? "<" : "<=");
   }
   snprintf(sql + n, sizeof sql - n, " ORDER BY id");
-  sqlite3_stmt *st = prepare_sql(t->db, sql);
+  sqlite3_stmt *st = sql_prepare(t->db, sql);
   for (int i = 0; i < neq; i++) bind_value(st, i + 1, &eq[i]);
   if (lo.value != NULL) bind_value(st, 4, lo.value);
   if (hi.value != NULL) bind_value(st, 5, hi.value);
@@ -265,8 +265,8 @@ START_TEST(test_rowid_range) {
   lsm_key_range g = {0};
   rng r = {31};
   int64_t ids[60];
-  run_sql(db, "CREATE TABLE t(id INTEGER PRIMARY KEY)");
-  sqlite3_stmt *st = prepare_sql(db, "INSERT OR REPLACE INTO t VALUES(?)");
+  sql_run(db, "CREATE TABLE t(id INTEGER PRIMARY KEY)");
+  sqlite3_stmt *st = sql_prepare(db, "INSERT OR REPLACE INTO t VALUES(?)");
   for (int i = 0; i < 60; i++) {
     ids[i] = random_int(&r);
     sqlite3_bind_int64(st, 1, ids[i]);
@@ -285,7 +285,7 @@ START_TEST(test_rowid_range) {
     snprintf(sql, sizeof sql, "SELECT (?1 %s +id) IS %s AND (+id %s ?2) IS %s FROM t WHERE id=?3",
              lo.strict ? "<" : "<=", lo.value ? "TRUE" : "NULL",
              hi.strict ? "<" : "<=", hi.value ? "TRUE" : "NULL");
-    st = prepare_sql(db, sql);
+    st = sql_prepare(db, sql);
     if (lo.value) bind_value(st, 1, lo.value);
     if (hi.value) bind_value(st, 2, hi.value);
     ck_assert_int_eq(lsm_key_range_of_rowids(&g, lo, hi), LSM_OK);

@@ -1,70 +1,31 @@
 /* test_live_backup.c: lsm_backup() while another connection writes to both
 ** kinds of tables, and when it is stopped. */
-#define _XOPEN_SOURCE 700 /* mkdtemp, nftw */
+#define _XOPEN_SOURCE 700 /* access */
 #include <check.h>
-#include <ftw.h>
 #include <pthread.h>
-#include <sqlite3.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <unistd.h>
 
+#include "sql.h"
+
 Suite *live_backup_suite(void);
-int sqlite3_lsmvtab_init(sqlite3 *db, char **err, const void *api);
 
-static char dir[64];
-static char file[96];
-
-static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw) {
-  (void)st, (void)type, (void)ftw;
-  return remove(path);
-}
+static char file[SQL_PATH];
 
 static void setup(void) {
-  snprintf(dir, sizeof(dir), "/tmp/lsm-backup-XXXXXX");
-  ck_assert_ptr_nonnull(mkdtemp(dir));
-  snprintf(file, sizeof(file), "%s/db", dir);
-}
-
-static void teardown(void) {
-  nftw(dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
-}
-
-static sqlite3 *open_db(const char *name, int timeout_ms) {
-  sqlite3 *db;
-  char *err = NULL;
-  ck_assert_int_eq(sqlite3_open(name, &db), SQLITE_OK);
-  int rc = sqlite3_lsmvtab_init(db, &err, NULL);
-  ck_assert_msg(rc == SQLITE_OK || rc == SQLITE_OK_LOAD_PERMANENTLY, "%s", err);
-  sqlite3_busy_timeout(db, timeout_ms);
-  return db;
-}
-
-static void run(sqlite3 *db, const char *sql) {
-  char *err = NULL;
-  int rc = sqlite3_exec(db, sql, NULL, NULL, &err);
-  ck_assert_msg(rc == SQLITE_OK, "%s: %s", sql, err);
-}
-
-static sqlite3_int64 number(sqlite3 *db, const char *sql) {
-  sqlite3_stmt *stmt;
-  ck_assert_msg(sqlite3_prepare_v2(db, sql, -1, &stmt, NULL) == SQLITE_OK, "%s: %s", sql,
-                sqlite3_errmsg(db));
-  ck_assert_int_eq(sqlite3_step(stmt), SQLITE_ROW);
-  sqlite3_int64 n = sqlite3_column_int64(stmt, 0);
-  sqlite3_finalize(stmt);
-  return n;
+  sql_setup();
+  sql_path(file, "db");
 }
 
 static void make_tables(sqlite3 *db, const char *mode) {
   char sql[64];
   snprintf(sql, sizeof(sql), "PRAGMA journal_mode = %s; PRAGMA synchronous = OFF", mode);
-  run(db, sql);
-  run(db, "CREATE VIRTUAL TABLE t USING lsm(k INTEGER PRIMARY KEY, v)");
-  run(db, "CREATE VIRTUAL TABLE u USING lsm(k TEXT PRIMARY KEY, v)");
-  run(db, "CREATE TABLE o(k INTEGER PRIMARY KEY, v)");
+  sql_run(db, sql);
+  sql_run(db, "CREATE VIRTUAL TABLE t USING lsm(k INTEGER PRIMARY KEY, v)");
+  sql_run(db, "CREATE VIRTUAL TABLE u USING lsm(k TEXT PRIMARY KEY, v)");
+  sql_run(db, "CREATE TABLE o(k INTEGER PRIMARY KEY, v)");
 }
 
 typedef struct writer {
@@ -85,8 +46,8 @@ static void *write_all(void *arg) {
       "COMMIT",
   };
   writer *w = arg;
-  sqlite3 *db = open_db(file, 20000);
-  run(db, "PRAGMA synchronous = OFF");
+  sqlite3 *db = sql_open(file, 20000);
+  sql_run(db, "PRAGMA synchronous = OFF");
   while (!atomic_load(&w->stop) && w->rc == SQLITE_OK) {
     for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]) && w->rc == SQLITE_OK; i++) {
       w->rc = sqlite3_exec(db, steps[i], NULL, NULL, NULL);
@@ -99,39 +60,41 @@ static void *write_all(void *arg) {
 
 /* The copy is one instant of all tables, no older than the call. */
 static void check_copy(const char *name, int before) {
-  sqlite3 *db = open_db(name, 0);
-  ck_assert_int_ge(number(db, "SELECT count(*) FROM u"), before);
-  ck_assert_int_eq(number(db, "SELECT (SELECT count(*) FROM t) - (SELECT count(*) FROM o)"), 0);
-  ck_assert_int_eq(number(db, "SELECT count(*) FROM o LEFT JOIN t USING(k) WHERE t.v IS NOT o.v"),
-                   0);
+  sqlite3 *db = sql_open(name, 0);
+  ck_assert_int_ge(sql_number(db, "SELECT count(*) FROM u"), before);
+  ck_assert_int_eq(sql_number(db, "SELECT (SELECT count(*) FROM t) - (SELECT count(*) FROM o)"), 0);
   ck_assert_int_eq(
-      number(db, "SELECT count(*) FROM o LEFT JOIN u ON u.k = 'key ' || o.k WHERE u.v IS NOT o.v"),
+      sql_number(db, "SELECT count(*) FROM o LEFT JOIN t USING(k) WHERE t.v IS NOT o.v"), 0);
+  ck_assert_int_eq(
+      sql_number(db,
+                 "SELECT count(*) FROM o LEFT JOIN u ON u.k = 'key ' || o.k WHERE u.v IS NOT o.v"),
       0);
-  ck_assert_int_eq(number(db, "SELECT lsm_verify('t') = 'ok' AND lsm_verify('u') = 'ok'"), 1);
-  run(db, "INSERT INTO t VALUES(NULL, 1)");
-  ck_assert_int_eq(sqlite3_close(db), SQLITE_OK);
+  ck_assert_int_eq(sql_number(db, "SELECT lsm_verify('t') = 'ok' AND lsm_verify('u') = 'ok'"), 1);
+  sql_run(db, "INSERT INTO t VALUES(NULL, 1)");
+  sql_close(db);
 }
 
 static void backups_while_writing(const char *mode) {
-  sqlite3 *db = open_db(file, 20000);
+  sqlite3 *db = sql_open(file, 20000);
   writer w = {0};
   pthread_t thread;
   make_tables(db, mode);
   ck_assert_int_eq(pthread_create(&thread, NULL, write_all, &w), 0);
   for (int i = 0; i < 5; i++) {
-    char sql[160], name[128];
+    char sql[160], copy[16], name[SQL_PATH];
     int seen = atomic_load(&w.done);
     while (atomic_load(&w.done) < seen + 50 && w.rc == SQLITE_OK) sqlite3_sleep(1);
     int before = atomic_load(&w.done);
-    snprintf(name, sizeof(name), "%s/copy%d", dir, i);
+    snprintf(copy, sizeof(copy), "copy%d", i);
+    sql_path(name, copy);
     snprintf(sql, sizeof(sql), "SELECT lsm_backup('%s')", name);
-    run(db, sql);
+    sql_run(db, sql);
     check_copy(name, before);
   }
   atomic_store(&w.stop, true);
   pthread_join(thread, NULL);
   ck_assert_int_eq(w.rc, SQLITE_OK);
-  ck_assert_int_eq(sqlite3_close(db), SQLITE_OK);
+  sql_close(db);
 }
 
 START_TEST(rollback_journal) {
@@ -153,14 +116,14 @@ static void *interrupt_soon(void *arg) {
 /* It waits for a writer as the connection's busy timeout says, and can be
 ** interrupted; then nothing is left of it. */
 START_TEST(waiting) {
-  sqlite3 *db = open_db(file, 50), *other;
+  sqlite3 *db = sql_open(file, 50), *other;
   pthread_t thread;
-  char sql[160], name[128];
+  char sql[160], name[SQL_PATH];
   make_tables(db, "delete");
-  snprintf(name, sizeof(name), "%s/copy", dir);
+  sql_path(name, "copy");
   snprintf(sql, sizeof(sql), "SELECT lsm_backup('%s')", name);
-  other = open_db(file, 0);
-  run(other, "BEGIN IMMEDIATE; INSERT INTO t VALUES(1, 1)");
+  other = sql_open(file, 0);
+  sql_run(other, "BEGIN IMMEDIATE; INSERT INTO t VALUES(1, 1)");
   ck_assert_int_eq(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_BUSY);
   ck_assert_int_eq(access(name, F_OK), -1);
   sqlite3_busy_timeout(db, 60000);
@@ -168,45 +131,46 @@ START_TEST(waiting) {
   ck_assert_int_eq(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_INTERRUPT);
   pthread_join(thread, NULL);
   ck_assert_int_eq(access(name, F_OK), -1);
-  run(other, "COMMIT");
-  run(db, sql);
-  ck_assert_int_eq(sqlite3_close(other), SQLITE_OK);
-  ck_assert_int_eq(sqlite3_close(db), SQLITE_OK);
-  db = open_db(name, 0);
-  ck_assert_int_eq(number(db, "SELECT v FROM t WHERE k = 1"), 1);
-  ck_assert_int_eq(sqlite3_close(db), SQLITE_OK);
+  sql_run(other, "COMMIT");
+  sql_run(db, sql);
+  sql_close(other);
+  sql_close(db);
+  db = sql_open(name, 0);
+  ck_assert_int_eq(sql_number(db, "SELECT v FROM t WHERE k = 1"), 1);
+  sql_close(db);
 }
 END_TEST
 
 /* Rows that this connection still reads do not keep it from copying, and what
 ** is copied is not what they show but what is. */
 START_TEST(while_reading) {
-  sqlite3 *db = open_db(file, 1000), *other = open_db(file, 1000);
+  sqlite3 *db = sql_open(file, 1000), *other = sql_open(file, 1000);
   sqlite3_stmt *stmt;
-  char sql[160], name[128];
+  char sql[160], name[SQL_PATH];
   make_tables(db, "wal");
-  run(db, "INSERT INTO o VALUES(1, 1), (2, 2); INSERT INTO t VALUES(1, 1), (2, 2)");
-  ck_assert_int_eq(sqlite3_prepare_v2(db, "SELECT * FROM o, t", -1, &stmt, NULL), SQLITE_OK);
+  sql_run(db, "INSERT INTO o VALUES(1, 1), (2, 2); INSERT INTO t VALUES(1, 1), (2, 2)");
+  stmt = sql_prepare(db, "SELECT * FROM o, t");
   ck_assert_int_eq(sqlite3_step(stmt), SQLITE_ROW);
-  run(other, "BEGIN; INSERT INTO o VALUES(3, 3); INSERT INTO t VALUES(3, 3)");
-  run(other, "CREATE VIRTUAL TABLE late USING lsm; INSERT INTO late VALUES(1, 1); COMMIT");
-  snprintf(name, sizeof(name), "%s/copy", dir);
+  sql_run(other, "BEGIN; INSERT INTO o VALUES(3, 3); INSERT INTO t VALUES(3, 3)");
+  sql_run(other, "CREATE VIRTUAL TABLE late USING lsm; INSERT INTO late VALUES(1, 1); COMMIT");
+  sql_path(name, "copy");
   snprintf(sql, sizeof(sql), "SELECT lsm_backup('%s')", name);
-  run(other, sql);
+  sql_run(other, sql);
   sqlite3_finalize(stmt);
-  ck_assert_int_eq(sqlite3_close(other), SQLITE_OK);
-  ck_assert_int_eq(sqlite3_close(db), SQLITE_OK);
-  db = open_db(name, 0);
-  ck_assert_int_eq(number(db, "SELECT (SELECT count(*) FROM t) * 10 + (SELECT sum(k) FROM o)"), 36);
-  ck_assert_int_eq(number(db, "SELECT count(*) FROM late"), 1);
-  ck_assert_int_eq(sqlite3_close(db), SQLITE_OK);
+  sql_close(other);
+  sql_close(db);
+  db = sql_open(name, 0);
+  ck_assert_int_eq(sql_number(db, "SELECT (SELECT count(*) FROM t) * 10 + (SELECT sum(k) FROM o)"),
+                   36);
+  ck_assert_int_eq(sql_number(db, "SELECT count(*) FROM late"), 1);
+  sql_close(db);
 }
 END_TEST
 
 Suite *live_backup_suite(void) {
   Suite *s = suite_create("live_backup");
   TCase *t = tcase_create("live_backup");
-  tcase_add_checked_fixture(t, setup, teardown);
+  tcase_add_checked_fixture(t, setup, sql_teardown);
   tcase_set_timeout(t, 120);
   tcase_add_test(t, rollback_journal);
   tcase_add_test(t, write_ahead_log);

@@ -177,7 +177,7 @@ START_TEST(test_result) {
   lsm_row_point(&g.row, lsm_buf_slice(&key), lsm_buf_slice(&data));
   ck_assert_int_eq(sqlite3_create_function(db, "give", 1, SQLITE_UTF8, &g, give, NULL, NULL),
                    SQLITE_OK);
-  sqlite3_stmt *st = prepare_sql(db, "SELECT give(0), give(1), give(2), give(3), give(4)");
+  sqlite3_stmt *st = sql_prepare(db, "SELECT give(0), give(1), give(2), give(3), give(4)");
   for (int k = 0; k < 2; k++) {
     g.stable = k == 1;
     ck_assert_int_eq(sqlite3_step(st), SQLITE_ROW);

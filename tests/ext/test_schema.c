@@ -153,10 +153,10 @@ static int update_tab(sqlite3_vtab *vtab, int argc, sqlite3_value **argv, sqlite
 
 static void check_table_info(sqlite3 *db, const char *args, const char *want) {
   char sql[500], got[500] = "";
-  run_sql(db, "DROP TABLE IF EXISTS t");
+  sql_run(db, "DROP TABLE IF EXISTS t");
   snprintf(sql, sizeof sql, "CREATE VIRTUAL TABLE t USING tab(%s)", args);
-  run_sql(db, sql);
-  sqlite3_stmt *st = prepare_sql(
+  sql_run(db, sql);
+  sqlite3_stmt *st = sql_prepare(
       db, "SELECT name, type, \"notnull\", pk FROM pragma_table_info('t') ORDER BY cid");
   for (size_t n = 0; sqlite3_step(st) == SQLITE_ROW;) {
     n += (size_t)snprintf(got + n, sizeof got - n, "%s %s %d %d;", sqlite3_column_text(st, 0),
@@ -165,8 +165,8 @@ static void check_table_info(sqlite3 *db, const char *args, const char *want) {
   }
   ck_assert_str_eq(got, want);
   sqlite3_finalize(st);
-  run_sql(db, "INSERT INTO t DEFAULT VALUES"); /* so it can be written to */
-  st = prepare_sql(db, "PRAGMA integrity_check");
+  sql_run(db, "INSERT INTO t DEFAULT VALUES"); /* so it can be written to */
+  st = sql_prepare(db, "PRAGMA integrity_check");
   ck_assert_int_eq(sqlite3_step(st), SQLITE_ROW);
   ck_assert_str_eq((const char *)sqlite3_column_text(st, 0), "ok");
   sqlite3_finalize(st);
@@ -214,8 +214,8 @@ START_TEST(test_quoted_types) {
              "DROP TABLE IF EXISTS o; CREATE TABLE o(a %s); INSERT INTO o VALUES('1'), (1);"
              "DROP TABLE IF EXISTS p; CREATE TABLE p(a %s PRIMARY KEY); INSERT INTO p VALUES(7)",
              types[i], types[i]);
-    run_sql(db, sql);
-    sqlite3_stmt *st = prepare_sql(db, "SELECT group_concat(typeof(a)) FROM o");
+    sql_run(db, sql);
+    sqlite3_stmt *st = sql_prepare(db, "SELECT group_concat(typeof(a)) FROM o");
     ck_assert_int_eq(sqlite3_step(st), SQLITE_ROW);
     snprintf(want, sizeof want, "%s", sqlite3_column_text(st, 0));
     sqlite3_finalize(st);
@@ -229,7 +229,7 @@ START_TEST(test_quoted_types) {
     ck_assert_msg(strcmp(got, want) == 0, "%s: %s, not %s", types[i], got, want);
     lsm_schema_free(s);
 
-    st = prepare_sql(db, "SELECT rowid = 7 FROM p");
+    st = sql_prepare(db, "SELECT rowid = 7 FROM p");
     ck_assert_int_eq(sqlite3_step(st), SQLITE_ROW);
     int alias = sqlite3_column_int(st, 0);
     sqlite3_finalize(st);
@@ -368,8 +368,8 @@ START_TEST(test_defaults) {
       char def[100], sql[200];
       snprintf(def, sizeof def, "a %s NOT NULL DEFAULT %s", types[k], literals[i]);
       snprintf(sql, sizeof sql, "CREATE TABLE o(%s); INSERT INTO o DEFAULT VALUES", def);
-      run_sql(db, sql);
-      sqlite3_stmt *st = prepare_sql(db, "SELECT a FROM o");
+      sql_run(db, sql);
+      sqlite3_stmt *st = sql_prepare(db, "SELECT a FROM o");
       ck_assert_int_eq(sqlite3_step(st), SQLITE_ROW);
       lsm_value want = column_value(st, 0);
       lsm_schema *s = parse(db, def);
@@ -378,7 +378,7 @@ START_TEST(test_defaults) {
       ck_assert_msg(same_value(&got, &want), "%s", def);
       lsm_schema_free(s);
       sqlite3_finalize(st);
-      run_sql(db, "DROP TABLE o");
+      sql_run(db, "DROP TABLE o");
     }
   }
   lsm_schema *s =

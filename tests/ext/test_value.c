@@ -162,20 +162,20 @@ static void affinity_as_in_tables(const char *encoding) {
   sqlite3 *db = open_judge();
   char sql[200];
   snprintf(sql, sizeof sql, "PRAGMA encoding='%s'", encoding);
-  run_sql(db, sql);
-  run_sql(db,
+  sql_run(db, sql);
+  sql_run(db,
           "CREATE TABLE t(a, b BLOB, c TEXT, d NUMERIC, e INTEGER, f REAL);"
           "INSERT INTO t DEFAULT VALUES");
-  sqlite3_stmt *insert = prepare_sql(db, "UPDATE t SET a=?1,b=?2,c=?3,d=?4,e=?5,f=?6");
-  sqlite3_stmt *select = prepare_sql(db, "SELECT * FROM t");
+  sqlite3_stmt *insert = sql_prepare(db, "UPDATE t SET a=?1,b=?2,c=?3,d=?4,e=?5,f=?6");
+  sqlite3_stmt *select = sql_prepare(db, "SELECT * FROM t");
   for (size_t i = 0; i < sizeof literals / sizeof literals[0]; i++) {
     snprintf(sql, sizeof sql, "SELECT %s", literals[i]);
-    sqlite3_stmt *probe = prepare_sql(db, sql);
+    sqlite3_stmt *probe = sql_prepare(db, sql);
     compare_all(probe, insert, select);
     sqlite3_finalize(probe);
   }
   rng r = {4711};
-  sqlite3_stmt *probe = prepare_sql(db, "SELECT ?1");
+  sqlite3_stmt *probe = sql_prepare(db, "SELECT ?1");
   for (int i = 0; i < 3000; i++) {
     static const char letters[] = "0123456789019.eE+- \tx";
     char text[30];
@@ -205,7 +205,7 @@ END_TEST
 
 START_TEST(test_nothing_is_copied) {
   sqlite3 *db = open_judge();
-  sqlite3_stmt *st = prepare_sql(db, "SELECT 5, 2.5, 'abc', x'01', NULL, 'a', '1x'");
+  sqlite3_stmt *st = sql_prepare(db, "SELECT 5, 2.5, 'abc', x'01', NULL, 'a', '1x'");
   const lsm_affinity aff[] = {LSM_AFF_INTEGER, LSM_AFF_REAL,    LSM_AFF_TEXT, LSM_AFF_NUMERIC,
                               LSM_AFF_TEXT,    LSM_AFF_NUMERIC, LSM_AFF_TEXT};
   sqlite3_value *in[7], *hold[7];
@@ -237,7 +237,7 @@ START_TEST(test_cmp) {
   sqlite3 *db = open_judge();
   rng r = {99};
   for (int coll = 0; coll < 3; coll++) {
-    sqlite3_stmt *st = prepare_sql(db, sql[coll]);
+    sqlite3_stmt *st = sql_prepare(db, sql[coll]);
     for (int i = 0; i < 6000; i++) {
       lsm_value a = random_value(&r, &p), b = random_value(&r, &p);
       if (i % 4 == 0 && a.type == SQLITE_INTEGER) b = lsm_value_real((double)a.u.i);
@@ -272,7 +272,7 @@ START_TEST(test_result) {
   lsm_value v = lsm_value_null();
   ck_assert_int_eq(sqlite3_create_function(db, "give", 0, SQLITE_UTF8, &v, give, NULL, NULL),
                    SQLITE_OK);
-  sqlite3_stmt *st = prepare_sql(db, "SELECT give()");
+  sqlite3_stmt *st = sql_prepare(db, "SELECT give()");
   rng r = {5};
   for (int i = 0; i < 500; i++) {
     v = i == 0   ? lsm_value_text(LSM_SLICE_NULL)
