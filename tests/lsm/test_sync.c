@@ -105,12 +105,17 @@ START_TEST(conditions_time_out) {
   shared s;
   shared_init(&s);
   lsm_mutex_lock(&s.mu);
-  uint64_t start = now_us();
-  /* A wait may end early: until it has taken long enough, a few times. */
-  int waits = 0;
-  while (now_us() - start < 15000 && waits++ < 1000) lsm_cond_wait_us(&s.turned, &s.mu, 20000);
-  ck_assert_int_lt(waits, 1000);
-  ck_assert_uint_lt(now_us() - start, 5000000);
+  uint64_t least = UINT64_MAX;
+  /* The machine may stop for a while, but not each time. */
+  for (int tries = 0; tries < 10 && least >= 5000000; tries++) {
+    uint64_t start = now_us();
+    /* A wait may end early: until it has taken long enough, a few times. */
+    int waits = 0;
+    while (now_us() - start < 15000 && waits++ < 1000) lsm_cond_wait_us(&s.turned, &s.mu, 20000);
+    ck_assert_int_lt(waits, 1000);
+    if (now_us() - start < least) least = now_us() - start;
+  }
+  ck_assert_uint_lt(least, 5000000);
   lsm_mutex_assert_held(&s.mu);
   lsm_cond_wait_us(&s.turned, &s.mu, 0);
   lsm_mutex_unlock(&s.mu);
@@ -239,7 +244,7 @@ START_TEST(ranks_that_fall) {
   if (pid == 0) {
     signal(SIGABRT, SIG_DFL);
     close(STDERR_FILENO); /* the assertion's text is no news */
-    alarm(10);
+    alarm(120); /* one that locks for ever fails too */
     wrong[_i]();
     _exit(0);
   }
@@ -257,7 +262,7 @@ Suite *sync_suite(void) {
   Suite *s = suite_create("sync");
   TCase *t = tcase_create("sync");
   suite_add_tcase(s, t);
-  tcase_set_timeout(t, 30);
+  tcase_set_timeout(t, 180);
   tcase_add_test(t, mutex_excludes);
   tcase_add_loop_test(t, conditions_wake, 0, 2);
   tcase_add_test(t, conditions_time_out);

@@ -380,7 +380,7 @@ START_TEST(test_two_files_at_once) {
   worker w[2] = {{0, 0, 0}, {1, 0, 0}};
   make_files(2);
   open_cache(10);
-  fx.slow.wait_ms = 2000; /* each waits for the other to come in */
+  fx.slow.wait_ms = 60000; /* each waits for the other to come in */
   fx.slow.wait_full = 2;
   run_threads(get_one, w, 2);
   ck_assert_int_eq(fx.slow.most, 2);
@@ -401,7 +401,7 @@ START_TEST(test_evict_while_opening) {
   pthread_t t;
   make_files(1);
   open_cache(10);
-  fx.slow.wait_ms = 2000;
+  fx.slow.wait_ms = 60000;
   fx.slow.wait_full = 99;
   ck_assert_int_eq(pthread_create(&t, NULL, evict_late, NULL), 0);
   lsm_sst *sst = pin(0);
