@@ -412,7 +412,7 @@ static void write_pairs(void *arg) {
   char key[32], value[256];
   for (unsigned i = 0; !atomic_load(&w->stop); i++) {
     lsm_txn *txn;
-    if (lsm_txn_begin(db, 10000, NULL, &txn) != LSM_OK) return;
+    if (lsm_txn_begin(db, 60000, NULL, &txn) != LSM_OK) return;
     lsm_rc rc = LSM_OK;
     for (unsigned half = 0; half < 2; half++) {
       unsigned n = i + half * 1000000;

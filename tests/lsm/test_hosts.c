@@ -293,7 +293,7 @@ static void read_by_host(void *arg) {
     uint64_t txid = atomic_load(&host_number);
     lsm_snapshot *s = NULL;
     lsm_buf v = {0};
-    lsm_rc rc = lsm_snapshot_acquire_at(db, HOST, txid, 10000, NULL, &s);
+    lsm_rc rc = lsm_snapshot_acquire_at(db, HOST, txid, 60000, NULL, &s);
     if (rc == LSM_STALE) continue;
     if (rc == LSM_OK) rc = lsm_get(s, ks, S("k"), &v);
     char text[16];
