@@ -225,7 +225,7 @@ PYTHON ?= /usr/bin/python3
 NORANDOM = $(shell setarch $$(uname -m) -R true 2>/dev/null && echo setarch $$(uname -m) -R)
 
 unit: build/debug/unit ## unit tests (SUITE='memtable view' runs only these)
-	@CK_DEFAULT_TIMEOUT=120 build/debug/unit $(SUITE)
+	@CK_DEFAULT_TIMEOUT=120 CK_TIMEOUT_MULTIPLIER=5 build/debug/unit $(SUITE)
 
 unit-asan: build/asan/unit ## unit tests under ASan and UBSan
 	@CK_FORK=no UBSAN_OPTIONS=print_stacktrace=1 build/asan/unit $(SUITE)

@@ -17,6 +17,7 @@
 #include "record.h"
 
 enum { ACCOUNTS = 5, BALANCE = 1000, BACK = 6 };
+enum { PATIENCE = 120 }; /* seconds to be told that others write */
 
 typedef enum kind {
   MIXED,     /* all five tables, one COMMIT */
@@ -108,7 +109,7 @@ static void insist(sqlite3 *db, const char *sql) {
     int rc = sqlite3_exec(db, sql, NULL, NULL, NULL);
     if (rc == SQLITE_OK) return;
     if (!is_busy(rc)) die("%s\n  in %.100s", sqlite3_errmsg(db), sql);
-    if (seconds() - start > 30) die("busy for 30 s: %s\n  in %.100s", sqlite3_errmsg(db), sql);
+    if (seconds() - start > PATIENCE) die("busy for long: %s\n  in %.100s", sqlite3_errmsg(db), sql);
     usleep(1000);
   }
 }
@@ -239,7 +240,7 @@ static bool try_transaction(sqlite3 *db, unsigned w, unsigned n) {
 static void write_one(sqlite3 *db, unsigned w, unsigned n) {
   double start = seconds();
   while (!try_transaction(db, w, n)) {
-    if (seconds() - start > 30) die("busy for 30 s: %s", sqlite3_errmsg(db));
+    if (seconds() - start > PATIENCE) die("busy for long: %s", sqlite3_errmsg(db));
     usleep(1000);
   }
 }
@@ -251,7 +252,7 @@ static unsigned query_last(sqlite3 *db, const char *table, unsigned w) {
     sqlite3_stmt *stmt = prepare(db, sql);
     int rc = sqlite3_step(stmt);
     unsigned n = (unsigned)sqlite3_column_int(stmt, 0);
-    if (rc != SQLITE_ROW && (!is_busy(rc) || seconds() - start > 30)) {
+    if (rc != SQLITE_ROW && (!is_busy(rc) || seconds() - start > PATIENCE)) {
       die("%s\n  in %s", sqlite3_errmsg(db), sql);
     }
     sqlite3_finalize(stmt);

@@ -34,8 +34,8 @@
 
 enum {
   PATH_SIZE = 600,
-  LIVE_SECONDS = 100,
-  CHECK_SECONDS = 30,
+  LIVE_SECONDS = 400, /* who hangs; many times what a machine that is busy takes */
+  CHECK_SECONDS = 200,
   MAX_FAILURES = 3,
   EACH_SECOND = 30
 };
