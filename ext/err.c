@@ -9,7 +9,7 @@
 int lsm_sqlite_code(lsm_rc rc) {
   switch (rc) {
     case LSM_OK: return SQLITE_OK;
-    case LSM_NOTFOUND: return SQLITE_ERROR;
+    case LSM_NOTFOUND: return SQLITE_CANTOPEN; /* a file that must be there */
     case LSM_BUSY: return SQLITE_BUSY;
     case LSM_NOMEM: return SQLITE_NOMEM;
     case LSM_IOERR: return SQLITE_IOERR;

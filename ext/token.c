@@ -6,6 +6,7 @@
 #include "base.h"
 #include "catalog.h"
 #include "err.h"
+#include "env.h"
 
 /* One shadow table's rows, as far as they matter here. */
 typedef struct home_row {
@@ -286,6 +287,46 @@ int lsm_token_write(lsm_conn_store *cs, uint64_t txid) {
 
 /*------------------------------------------------------------------- peek */
 
+/* file:FILE?immutable=1; sqlite3_free() it. */
+static char *immutable_uri(const char *file) {
+  sqlite3_str *uri = sqlite3_str_new(NULL);
+  sqlite3_str_appendall(uri, "file:");
+  for (const char *c = file; *c != 0; c++) {
+    sqlite3_str_appendf(uri, strchr("%?#", *c) != NULL ? "%%%02X" : "%c", *c);
+  }
+  sqlite3_str_appendall(uri, "?immutable=1");
+  return sqlite3_str_finish(uri);
+}
+
+/* Is anything in a file beside FILE? In doubt there is. Not to be asked about FILE itself:
+** to close it would take SQLite's locks on it from the whole process. */
+static bool has_beside(const char *file, const char *suffix) {
+  lsm_env *env = lsm_env_default();
+  lsm_file *f = NULL;
+  uint64_t size = 0;
+  char *name = sqlite3_mprintf("%s%s", file, suffix);
+  lsm_rc rc = name == NULL ? LSM_NOMEM : env->open(env, name, LSM_OPEN_READ, &f);
+  if (rc == LSM_OK) rc = f->ops->size(f, &size);
+  lsm_file_close(f);
+  sqlite3_free(name);
+  return rc == LSM_OK ? size > 0 : rc != LSM_NOTFOUND;
+}
+
+/* The file is in WAL mode and nothing can be written beside it: SQLite reads it only for
+** who says that it does not change (immutable=1). So may we, if all of it is in the file. */
+static bool is_unchanging(const char *file, int rc) {
+  return ((rc & 0xff) == SQLITE_READONLY || (rc & 0xff) == SQLITE_CANTOPEN) &&
+         !has_beside(file, "-wal") && !has_beside(file, "-journal");
+}
+
+static int ask_file(const char *name, int flags, const uint8_t *host, home_row *h, char **home,
+                    sqlite3 **db) {
+  int rc = sqlite3_open_v2(name, db, flags, NULL);
+  if (rc == SQLITE_OK) rc = sqlite3_busy_timeout(*db, 10000);
+  if (rc == SQLITE_OK) rc = find_shadow(*db, "main", NULL, match_host, host, h, home);
+  return rc;
+}
+
 lsm_rc lsm_token_peek(const char *file, bool only_read, const uint8_t *host, uint64_t *txid,
                       bool *known) {
   sqlite3 *db = NULL;
@@ -293,9 +334,16 @@ lsm_rc lsm_token_peek(const char *file, bool only_read, const uint8_t *host, uin
   char *home = NULL;
   *txid = 0;
   *known = false;
-  int rc = sqlite3_open_v2(file, &db, only_read ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE, NULL);
-  if (rc == SQLITE_OK) rc = sqlite3_busy_timeout(db, 10000);
-  if (rc == SQLITE_OK) rc = find_shadow(db, "main", NULL, match_host, host, &h, &home);
+  int flags = only_read ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
+  int rc = ask_file(file, flags, host, &h, &home, &db);
+  if (is_unchanging(file, rc)) {
+    char *uri = immutable_uri(file);
+    sqlite3_close(db);
+    db = NULL;
+    rc = uri == NULL ? SQLITE_NOMEM
+                     : ask_file(uri, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, host, &h, &home, &db);
+    sqlite3_free(uri);
+  }
   if (rc == SQLITE_OK && home != NULL) {
     *txid = h.txid;
     *known = true;

@@ -363,6 +363,61 @@ static lsm_rc check_files(lsm_db *db, dir_scan *s) {
   return rc;
 }
 
+/* Is DIR there with a store in it? */
+static lsm_rc has_current(lsm_db *db, bool *yes) {
+  *yes = false;
+  char *current = lsm_filename_new(db->dir, LSM_FILE_CURRENT, 0);
+  if (current == NULL) return lsm_nomem();
+  lsm_rc rc = db->env->exists(db->env, current, yes);
+  lsm_free(current);
+  return rc;
+}
+
+typedef struct strangers {
+  lsm_buf name; /* the first that is not ours, terminated; empty: none */
+  bool ours;    /* rows are there, though no CURRENT names them */
+} strangers;
+
+/* Hidden names, and what a file system has in its root, are nobody's data. */
+static lsm_rc note_stranger(void *arg, const char *name) {
+  strangers *s = arg;
+  uint64_t number = 0;
+  lsm_filetype type = lsm_filename_parse(name, &number);
+  if (type == LSM_FILE_WAL || type == LSM_FILE_SST) s->ours = true;
+  if (type != LSM_FILE_OTHER || name[0] == '.' || strcmp(name, "lost+found") == 0) return LSM_OK;
+  return s->name.size > 0 ? LSM_OK : lsm_buf_append(&s->name, name, strlen(name) + 1);
+}
+
+/* The directory for the store; a new one is not strewn among somebody's files. */
+static lsm_rc make_directory(lsm_db *db) {
+  strangers s = {0};
+  bool there = false;
+  lsm_rc rc = db->env->mkdir(db->env, db->dir);
+  if (rc == LSM_OK) rc = has_current(db, &there);
+  if (rc == LSM_OK && !there) rc = db->env->list(db->env, db->dir, note_stranger, &s);
+  if (rc == LSM_OK && s.name.size > 0 && !s.ours) {
+    rc = lsm_fail(LSM_CANTOPEN,
+                  "%s: no store there, but other files (%s): a new store needs a directory of its"
+                  " own",
+                  db->dir, (const char *)s.name.data);
+  }
+  lsm_buf_fini(&s.name);
+  return rc;
+}
+
+/* There is no LOCK. A new one beside a store that others have open would keep nobody out
+** of anything: so it is not made here. */
+static lsm_rc no_lock(lsm_db *db) {
+  bool there = false;
+  lsm_rc rc = has_current(db, &there);
+  if (rc != LSM_OK) return rc;
+  if (!there) return lsm_fail(LSM_CANTOPEN, "%s: no store there", db->dir);
+  return lsm_fail(LSM_CANTOPEN,
+                  "%s/LOCK: missing; it is an empty file, to be made again when no process has the"
+                  " store open",
+                  db->dir);
+}
+
 /* Makes this process one of those that have the store. A reader that may not
 ** write goes without: nobody knows of it, and it reads what it finds. */
 static lsm_rc attach(lsm_db *db, bool *alone) {
@@ -373,7 +428,7 @@ static lsm_rc attach(lsm_db *db, bool *alone) {
   if (rc == LSM_OK) {
     rc = lsm_share_open(db->env, db->dir, db->opt.create && !db->opt.read_only, &db->share);
   }
-  if (rc == LSM_NOTFOUND) return lsm_fail(LSM_CANTOPEN, "%s: no store there", db->dir);
+  if (rc == LSM_NOTFOUND) return no_lock(db);
   if (rc == LSM_OK) rc = lsm_share_attach(db->share, alone);
   if (rc != LSM_OK && rc != LSM_BUSY && rc != LSM_NOMEM && db->opt.read_only) {
     lsm_share_close(db->share);
@@ -582,7 +637,7 @@ static lsm_rc open_store(lsm_db *db) {
   bool alone = true;
   scan.db = db;
   lsm_rc rc = check_id(db);
-  if (rc == LSM_OK && db->opt.create && !db->opt.read_only) rc = db->env->mkdir(db->env, db->dir);
+  if (rc == LSM_OK && db->opt.create && !db->opt.read_only) rc = make_directory(db);
   if (rc == LSM_OK) rc = attach(db, &alone);
   if (rc == LSM_OK) rc = alone ? open_manifest(db, &scan) : join_manifest(db);
   if (rc == LSM_OK) rc = make_parts(db);

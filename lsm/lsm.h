@@ -136,7 +136,7 @@ void lsm_env_mem_free(lsm_env *env);
 
 /* Opens the store in directory PATH and replays its log. env and what it
 ** points to must outlive the store. LSM_CANTOPEN: there is none (and not
-** opt->create), or it is not a store; LSM_BUSY: another process is
+** opt->create, or the directory has files of somebody else), or it is not a store; LSM_BUSY: another process is
 ** opening it, or too many have it open; LSM_CORRUPT: damage, named in the message. */
 lsm_rc lsm_open(lsm_env *env, const char *path, const lsm_options *opt, lsm_db **db);
 

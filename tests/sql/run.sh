@@ -13,6 +13,7 @@
 #   test_python.py    The same ideas in a second binding, and random ones.
 #   test_snapshots.py What several connections see of each other.
 #   test_alter.py     And of indexes made and dropped, and columns added.
+#   test_mishaps.py   Files that are missing, or where they should not be.
 #   fuzz_diff.py      Random schemas and statements: 50 seeds, in at most a minute.
 #
 # In same_*.sql and *.sql these lines are replaced in place:
