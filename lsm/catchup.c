@@ -337,7 +337,7 @@ static void moved(lsm_db *db, int users) {
   lsm_mutex_lock(&db->mu);
   db->lock_moving = false;
   db->lock_users = users;
-  lsm_cond_broadcast(&db->cv);
+  lsm_cond_broadcast(&db->roles_cv);
   lsm_mutex_unlock(&db->mu);
 }
 
@@ -366,7 +366,7 @@ static lsm_rc wait_moving(lsm_db *db, uint64_t wait_us, const lsm_interrupt *int
     uint64_t now = db->env->now_us(db->env);
     if (start == 0) start = now;
     if (now - start >= wait_us) return LSM_BUSY;
-    lsm_cond_wait_us(&db->cv, &db->mu, wait_us < MOVING_POLL_US ? wait_us : MOVING_POLL_US);
+    lsm_cond_wait_us(&db->roles_cv, &db->mu, wait_us < MOVING_POLL_US ? wait_us : MOVING_POLL_US);
     lsm_mutex_unlock(&db->mu);
     if (lsm_interrupted(intr)) rc = lsm_fail(LSM_INTERRUPT, "interrupted");
     lsm_mutex_lock(&db->mu);

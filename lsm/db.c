@@ -551,6 +551,7 @@ static lsm_rc init_locks(lsm_db *db) {
   rc = lsm_first_rc(rc, lsm_mutex_init(&db->catch_mu, LSM_RANK_CATCH));
   rc = lsm_first_rc(rc, lsm_mutex_init(&db->mu, LSM_RANK_DB));
   rc = lsm_first_rc(rc, lsm_mutex_init(&db->garbage_mu, LSM_RANK_GARBAGE));
+  rc = lsm_first_rc(rc, lsm_cond_init(&db->roles_cv));
   return lsm_first_rc(rc, lsm_cond_init(&db->cv));
 }
 
@@ -580,6 +581,7 @@ static void free_db(lsm_db *db) {
   lsm_share_close(db->share); /* after the last version is gone */
   lsm_buf_fini(&db->gens);
   lsm_hosts_free(db);
+  lsm_cond_fini(&db->roles_cv);
   lsm_cond_fini(&db->cv);
   lsm_mutex_fini(&db->garbage_mu);
   lsm_mutex_fini(&db->mu);

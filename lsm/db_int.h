@@ -105,7 +105,8 @@ struct lsm_db {
   lsm_mutex catch_mu;
   lsm_mutex apply_mu;
   lsm_mutex mu;
-  lsm_cond cv; /* anything under mu changed that somebody may wait for */
+  lsm_cond cv; /* anything under mu changed that somebody may wait for, */
+  lsm_cond roles_cv; /* but for roles and WRITER: a commit need not wake the background threads */
 
   /* guarded by mu */
   bool writer_held; /* a transaction is open */

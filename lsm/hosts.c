@@ -201,7 +201,7 @@ static lsm_rc wait_for(lsm_db *db, uint64_t txid, int64_t busy_ms, const lsm_int
     }
     if (lsm_interrupted(intr)) return lsm_fail(LSM_INTERRUPT, "interrupted");
     lsm_mutex_lock(&db->mu);
-    lsm_cond_wait_us(&db->cv, &db->mu, WAIT_US);
+    lsm_cond_wait_us(&db->roles_cv, &db->mu, WAIT_US);
     lsm_mutex_unlock(&db->mu);
   }
   return LSM_OK;
@@ -222,7 +222,7 @@ void lsm_wait_committed(lsm_db *db, int64_t wait_ms, const lsm_interrupt *intr) 
     if (!lsm_is_committing(db) || lsm_interrupted(intr)) return;
     if (db->env->now_us(db->env) - start >= (uint64_t)wait_ms * 1000) return;
     lsm_mutex_lock(&db->mu);
-    lsm_cond_wait_us(&db->cv, &db->mu, WAIT_US);
+    lsm_cond_wait_us(&db->roles_cv, &db->mu, WAIT_US);
     lsm_mutex_unlock(&db->mu);
   }
 }

@@ -28,7 +28,7 @@ lsm_rc lsm_log_acquire(lsm_db *db, const lsm_interrupt *intr) {
       rc = lsm_fail(LSM_BUSY, "%s: another transaction is being committed", db->dir);
       break;
     }
-    lsm_cond_wait_us(&db->cv, &db->mu, WAIT_US);
+    lsm_cond_wait_us(&db->roles_cv, &db->mu, WAIT_US);
     lsm_mutex_unlock(&db->mu);
     bool stop = lsm_interrupted(intr);
     lsm_mutex_lock(&db->mu);
@@ -57,7 +57,7 @@ void lsm_log_release(lsm_db *db) {
   lsm_mutex_lock(&db->mu);
   db->log_held = false;
   lsm_writer_leave(db);
-  lsm_cond_broadcast(&db->cv);
+  lsm_cond_broadcast(&db->roles_cv);
   lsm_mutex_unlock(&db->mu);
 }
 

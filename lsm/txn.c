@@ -69,7 +69,7 @@ struct lsm_txn {
 static void give_role_back(lsm_db *db) {
   lsm_mutex_lock(&db->mu);
   db->writer_held = false;
-  lsm_cond_broadcast(&db->cv);
+  lsm_cond_broadcast(&db->roles_cv);
   lsm_mutex_unlock(&db->mu);
 }
 
@@ -84,7 +84,7 @@ static lsm_rc take_writer_role(lsm_db *db, int64_t busy_ms, const lsm_interrupt 
       rc = lsm_fail(LSM_BUSY, "%s: another transaction is writing", db->dir);
       break;
     }
-    lsm_cond_wait_us(&db->cv, &db->mu, BEGIN_WAIT_US);
+    lsm_cond_wait_us(&db->roles_cv, &db->mu, BEGIN_WAIT_US);
     lsm_mutex_unlock(&db->mu);
     bool stop = lsm_interrupted(intr);
     lsm_mutex_lock(&db->mu);
@@ -106,7 +106,7 @@ static void drop_writer_role(lsm_db *db) {
   lsm_mutex_lock(&db->mu);
   lsm_writer_leave(db);
   db->writer_held = false;
-  lsm_cond_broadcast(&db->cv);
+  lsm_cond_broadcast(&db->roles_cv);
   lsm_mutex_unlock(&db->mu);
 }
 
