@@ -148,6 +148,10 @@ build/$(1)/$(EXTENSION): $$(o_lsm_$(1)) $$(o_ext_$(1))
 	@echo "  link $$@"
 	$$(Q)$$(cmd_$(1)) $(SHARED) $$(defs_$(1)) -o $$@ $$^ $(LIBS)
 
+build/$(1)/liblsm.a: $$(o_lsm_$(1))
+	@echo "  link $$@"
+	$$(Q)rm -f $$@ && ar rcs $$@ $$^
+
 build/$(1)/unit: $$(o_lsm_$(1)) $$(o_core_$(1)) $$(o_unit_$(1))
 	@echo "  link $$@"
 	$$(Q)$$(cmd_$(1)) -o $$@ $$^ $$(CHECK_LIBS) -lsqlite3 $(LIBS)
@@ -190,7 +194,7 @@ $(foreach v,plain debug asan tsan clang libfuzzer,$(eval $(call VARIANT,$(v))))
 .SECONDARY:
 
 #------------------------------------------------------------------- targets
-.PHONY: all deps deps-bindings deps-bench demo test unit unit-asan unit-tsan layers symbols sql sql-asan bindings \
+.PHONY: all deps deps-bindings deps-bench demo test unit unit-asan unit-tsan layers symbols api lib sql sql-asan bindings \
         clang-build crash stress stress-tsan fuzz fuzz-short bench bench-smoke large load diff planted install uninstall clean \
         format help
 
@@ -198,6 +202,8 @@ all: $(EXTENSION) ## build the extension, lsmvtab.so (default)
 
 $(EXTENSION): build/plain/$(EXTENSION)
 	$(Q)cp -f $< $@.$$$$ && mv -f $@.$$$$ $@
+
+lib: build/plain/liblsm.a ## the store alone, for C programs: build/plain/liblsm.a and lsm/lsm.h
 
 deps: ## install the packages that are missing, or say which
 	@tests/tools/install_deps.sh $(DEPS)
@@ -238,6 +244,9 @@ layers: ## which source includes what
 
 symbols: $(EXTENSION) ## only the entry point is exported
 	@tests/tools/check_symbols.sh $(EXTENSION)
+
+api: build/plain/liblsm.a ## a C program, and as C++, with lsm.h and the library alone
+	@CC='$(CC)' tests/api/run.sh $< '$(LIBS)'
 
 sql: $(EXTENSION) ## SQL tests: the stock shell and Python's sqlite3
 	@LSMVTAB=./lsmvtab tests/sql/run.sh $(SQL)

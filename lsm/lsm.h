@@ -21,6 +21,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define LSM_VERSION "0.1.0"
 
 /* Every result a function of this library can have. */
@@ -49,7 +53,8 @@ typedef struct lsm_slice {
 const char *lsm_rc_name(lsm_rc rc);
 
 /* What went wrong in the last call of this thread that failed. Never NULL;
-** valid until this thread's next call into the library. */
+** valid until this thread's next call into the library. That there is no such key is no
+** failure: LSM_NOTFOUND of lsm_get() and lsm_txn_get() comes without a message. */
 const char *lsm_errmsg(void);
 
 typedef struct lsm_env lsm_env;           /* the operating system: env.h */
@@ -154,8 +159,8 @@ lsm_rc lsm_peek_id(lsm_env *env, const char *dir, uint8_t id[16]);
 /* The number of the last transaction that was prepared; they only rise. */
 uint64_t lsm_last_txid(lsm_db *db);
 
-/* Makes an empty keyspace under a number never used before. Durable when it
-** returns; not part of a transaction. */
+/* Makes an empty keyspace under a number never used before, 1 being the first: for the
+** caller to keep. Durable when it returns; not part of a transaction. */
 lsm_rc lsm_keyspace_create(lsm_db *db, const lsm_keyspace_options *opt, uint32_t *id);
 
 /* Its options; LSM_NOTFOUND when there is none of that number. */
@@ -427,5 +432,9 @@ lsm_rc lsm_level_scores(lsm_db *db, uint32_t keyspace, double *score);
 ** keyspace between the bounds (NULL data: open). */
 lsm_rc lsm_estimate(lsm_snapshot *snap, uint32_t keyspace, lsm_slice lower, lsm_slice upper,
                     uint64_t *rows, uint64_t *bytes);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -9,7 +9,7 @@
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 make=${MAKE:-make}
-parts=${TEST_PARTS:-layers symbols unit sql bench-smoke bindings unit-asan sql-asan unit-tsan fuzz-short clang-build crash powercut-short stress stress-tsan}
+parts=${TEST_PARTS:-layers symbols api unit sql bench-smoke bindings unit-asan sql-asan unit-tsan fuzz-short clang-build crash powercut-short stress stress-tsan}
 jobs=$(nproc 2>/dev/null || echo 2)
 passed=0 failed=0 skipped=0 start=$SECONDS
 
