@@ -164,9 +164,22 @@ static lsm_rc token_unread(lsm_conn_store *cs, int code) {
   }
 }
 
+/* Has the open transaction the right to write to the database? UNKNOWN with older
+** libraries. */
+static bool has_write_lock(lsm_conn_store *cs, const char *schema, bool unknown) {
+#if SQLITE_VERSION_NUMBER >= 3034000
+  if (lsm_sqlite_has(3034000)) {
+    return sqlite3_txn_state(cs->conn->db, schema) == SQLITE_TXN_WRITE;
+  }
+#endif
+  (void)cs, (void)schema;
+  return unknown;
+}
+
 /* The store cannot say whether its present state is the one that belongs to number
 ** TXID. It is if the database has no later number: with a rollback journal, since
-** we are reading, it cannot have; else another connection can see. */
+** we are reading, it cannot have, nor while we may write; else another connection can
+** see (but not a number that our transaction has made). */
 static lsm_rc present_if_newest(lsm_conn_store *cs, uint64_t txid, lsm_snapshot **snap) {
   sqlite3 *db = cs->conn->db;
   lsm_db *store = lsm_store_db(cs->store);
@@ -175,7 +188,8 @@ static lsm_rc present_if_newest(lsm_conn_store *cs, uint64_t txid, lsm_snapshot 
   lsm_rc rc = lsm_snapshot_acquire(store, snap);
   if (rc != LSM_OK) return rc;
   const char *file = sqlite3_db_filename(db, cs->token.schema);
-  if (lsm_proof_journal_is_wal(db, cs->token.schema) && file != NULL && file[0] != 0) {
+  if (!has_write_lock(cs, cs->token.schema, false) &&
+      lsm_proof_journal_is_wal(db, cs->token.schema) && file != NULL && file[0] != 0) {
     rc = lsm_token_peek(file, false, cs->token.host, &newest, &known);
     if (rc == LSM_OK && known && newest != txid) {
       rc = lsm_fail(LSM_STALE, "%s: the state that this transaction reads is no longer kept",
@@ -197,18 +211,6 @@ static int64_t agree_ms(const lsm_conn_store *cs) {
   return ms < AGREE_MS ? AGREE_MS : ms;
 }
 
-/* Has the open transaction the right to write to the database? Not known with older
-** libraries: then it may have. */
-static bool may_have_write_lock(lsm_conn_store *cs, const char *schema) {
-#if SQLITE_VERSION_NUMBER >= 3034000
-  if (lsm_sqlite_has(3034000)) {
-    return sqlite3_txn_state(cs->conn->db, schema) == SQLITE_TXN_WRITE;
-  }
-#endif
-  (void)cs, (void)schema;
-  return true;
-}
-
 /* Who may write to the database, and so to its tables here, next, must find what he has
 ** read unchanged then. Those who could write before gave the database back a moment before
 ** the store shows what they have done: that is waited for. Longer than that can be only
@@ -216,7 +218,7 @@ static bool may_have_write_lock(lsm_conn_store *cs, const char *schema) {
 static void let_others_finish(lsm_conn_store *cs, const char *schema) {
   lsm_db *db = lsm_store_db(cs->store);
   if (sqlite3_get_autocommit(cs->conn->db) || !lsm_is_committing(db)) return;
-  if (!may_have_write_lock(cs, schema)) return;
+  if (!has_write_lock(cs, schema, true)) return;
   lsm_interrupt intr = lsm_conn_interrupt(cs->conn);
   lsm_wait_committed(db, agree_ms(cs), &intr);
 }
@@ -401,9 +403,14 @@ int lsm_conn_prepare(lsm_conn_store *cs, const char *schema, lsm_sync sync) {
 
 /* The shared snapshot may show the transaction's own changes: cursors that
 ** have it keep it, new ones get another. It goes before the merge, which would
-** copy what it sees. */
+** copy what it sees. What no table has prepared is of dropped ones, or of such whose
+** CREATE was taken back. */
 void lsm_conn_commit(lsm_conn_store *cs) {
   if (cs->txn == NULL) return;
+  if (!lsm_txn_is_prepared(cs->txn) && !lsm_txn_is_empty(cs->txn)) {
+    lsm_conn_rollback(cs);
+    return;
+  }
   drop_snapshot(cs);
   lsm_txn_commit(cs->txn);
   cs->txn = NULL;
@@ -438,16 +445,36 @@ void lsm_conn_rollback(lsm_conn_store *cs) {
   maybe_free_share(cs, false);
 }
 
-/* A table that was written to and then dropped is not told of the end. If no
-** other of the store was written to, nobody has prepared the transaction, and
-** nobody wants what is in it. */
+lsm_rc lsm_conn_savepoint_all(lsm_conn *c, int n) {
+  lsm_rc rc = LSM_OK;
+  for (lsm_conn_store *cs = c->stores; cs != NULL && rc == LSM_OK; cs = cs->next) {
+    if (cs->txn != NULL) rc = lsm_txn_savepoint(cs->txn, n);
+  }
+  return rc;
+}
+
+void lsm_conn_release_all(lsm_conn *c, int n) {
+  for (lsm_conn_store *cs = c->stores; cs != NULL; cs = cs->next) {
+    if (cs->txn != NULL) lsm_txn_release(cs->txn, n);
+  }
+}
+
+lsm_rc lsm_conn_rollback_to_all(lsm_conn *c, int n) {
+  lsm_rc rc = LSM_OK;
+  for (lsm_conn_store *cs = c->stores; cs != NULL; cs = cs->next) {
+    lsm_rc one = lsm_conn_rollback_to(cs, n);
+    if (rc == LSM_OK) rc = one;
+  }
+  return rc;
+}
+
+/* A table that was written to and then dropped is not told of the end. */
 void lsm_conn_end(lsm_conn *c, bool committed) {
   c->reading = false;
   for (lsm_conn_store *cs = c->stores, *next; cs != NULL; cs = next) {
     next = cs->next;
     cs->refs++;
-    if (cs->txn != NULL && committed &&
-        (lsm_txn_is_prepared(cs->txn) || lsm_txn_is_empty(cs->txn))) {
+    if (committed) {
       lsm_conn_commit(cs);
     } else {
       lsm_conn_rollback(cs);

@@ -47,6 +47,7 @@ struct lsm_conn {
   sqlite3_stmt *marker;   /* the statement by which it joins */
   bool marker_made;       /* its table; it may vanish all the same (PRAGMA temp_store) */
   bool reading; /* in a transaction that keeps its snapshots; the marker is part of it */
+  bool joining; /* the marker, just now */
 };
 
 struct lsm_conn_store {
@@ -111,8 +112,15 @@ int lsm_conn_prepare(lsm_conn_store *cs, const char *schema, lsm_sync sync);
 void lsm_conn_commit(lsm_conn_store *cs);
 void lsm_conn_rollback(lsm_conn_store *cs);
 
-/* The same for all stores, read snapshots and drops: the marker's call. */
+/* How durable the transaction is to be: the strictest of what its tables ask for. */
+lsm_sync lsm_conn_sync_mode(lsm_conn_store *cs, const char *schema);
+
+/* The same for all stores, read snapshots and drops: the marker's calls. The open
+** transactions of all stores; savepoint_all: marks them, rollback_to_all: takes them back. */
 void lsm_conn_end(lsm_conn *conn, bool committed);
+lsm_rc lsm_conn_savepoint_all(lsm_conn *conn, int n);
+void lsm_conn_release_all(lsm_conn *conn, int n);
+lsm_rc lsm_conn_rollback_to_all(lsm_conn *conn, int n);
 
 /* Has sqlite3_interrupt() been called? Usable as lsm_interrupt. */
 lsm_interrupt lsm_conn_interrupt(lsm_conn *conn);
@@ -128,11 +136,14 @@ int lsm_conn_add_drop(lsm_conn *conn, lsm_conn_store *cs, uint32_t keyspace, con
                       bool made);
 /* Before commit: which of them does a table have? A savepoint may have taken the DROP back. */
 int lsm_conn_check_drops(lsm_conn *conn);
+/* Then: prepares the transactions of dropped tables that are there again. SQLite has
+** forgotten that they were written to. As lsm_conn_prepare(). */
+int lsm_conn_prepare_returned(lsm_conn *conn);
 /* After commit (yes) or rollback (no). */
 void lsm_conn_end_drops(lsm_conn *conn, bool committed);
 
 /* The module "lsm_marker" (marker.c): from join() on, the end of the transaction
-** calls lsm_conn_end(). join() can be refused, under PRAGMA query_only for one, or
+** calls lsm_conn_end(), and its savepoints those functions beside it. join() can be refused, under PRAGMA query_only for one, or
 ** because its table has gone (make: then it is made anew; only where the statement
 ** that runs opens no cursor any more). forget(): at every disconnect, since
 ** sqlite3_close() does not wait for statements of ours. */

@@ -3,8 +3,8 @@
 ** xDestroy, and the functions that make and drop indexes, run inside the
 ** transaction and may be taken back, without a word, by ROLLBACK or ROLLBACK TO;
 ** the host's own row (catalog.h) decides. So a keyspace goes only after the end.
-** SQLite tells a destroyed table nothing any more: the marker (marker.c) hears of
-** commit and rollback in its place. */
+** SQLite tells a destroyed table nothing any more, not even when ROLLBACK TO brings it
+** back: the marker (marker.c) hears of savepoints, commit and rollback in its place. */
 #include <string.h>
 
 #include "catalog.h"
@@ -42,6 +42,15 @@ int lsm_conn_check_drops(lsm_conn *c) {
     const uint8_t *id = lsm_store_id(lsm_store_db(d->cs->store));
     rc = lsm_catalog_has_keyspace(c->db, d->schema, id, d->keyspace, &used);
     d->unused = rc == SQLITE_OK && !used;
+  }
+  return rc;
+}
+
+int lsm_conn_prepare_returned(lsm_conn *c) {
+  int rc = SQLITE_OK;
+  for (lsm_drop *d = c->drops; d != NULL && rc == SQLITE_OK; d = d->next) {
+    if (d->made || d->unused || d->cs->txn == NULL || lsm_txn_is_empty(d->cs->txn)) continue;
+    rc = lsm_conn_prepare(d->cs, d->schema, lsm_conn_sync_mode(d->cs, d->schema));
   }
   return rc;
 }

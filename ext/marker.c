@@ -1,8 +1,9 @@
 /* marker.c: a table that does nothing but be part of transactions, to learn
-** how and when they end.
+** how and when they end, and where they go back to.
 **
 ** SQLite tells nobody when a read transaction ends, nor a destroyed table how
-** its DROP did. A write to a virtual table makes that table part of the
+** its DROP did: a ROLLBACK TO may bring the table back, and what was written to it
+** before the savepoint is to be committed, what came later to be gone. A write to a virtual table makes that table part of the
 ** transaction whatever it was before. This one stands in temp: written to, it
 ** takes no lock on any database. */
 #include <string.h>
@@ -89,7 +90,15 @@ static int marker_begin(sqlite3_vtab *vtab) {
   return SQLITE_OK;
 }
 static int marker_sync(sqlite3_vtab *vtab) {
-  return lsm_conn_check_drops(((marker *)vtab)->conn);
+  lsm_conn *c = ((marker *)vtab)->conn;
+  int rc = lsm_conn_check_drops(c);
+  if (rc != SQLITE_OK) return rc;
+  rc = lsm_conn_prepare_returned(c);
+  if (rc != SQLITE_OK) {
+    sqlite3_free(vtab->zErrMsg);
+    vtab->zErrMsg = sqlite3_mprintf("%s", lsm_errmsg());
+  }
+  return rc;
 }
 static int marker_commit(sqlite3_vtab *vtab) {
   lsm_conn_end(((marker *)vtab)->conn, true);
@@ -100,9 +109,22 @@ static int marker_rollback(sqlite3_vtab *vtab) {
   return SQLITE_OK;
 }
 
+/* Of a savepoint that is there when it joins the transactions know, or began later. */
+static int marker_savepoint(sqlite3_vtab *vtab, int n) {
+  lsm_conn *c = ((marker *)vtab)->conn;
+  return c->joining ? SQLITE_OK : lsm_sqlite_code(lsm_conn_savepoint_all(c, n));
+}
+static int marker_release(sqlite3_vtab *vtab, int n) {
+  lsm_conn_release_all(((marker *)vtab)->conn, n);
+  return SQLITE_OK;
+}
+static int marker_rollback_to(sqlite3_vtab *vtab, int n) {
+  return lsm_sqlite_code(lsm_conn_rollback_to_all(((marker *)vtab)->conn, n));
+}
+
 /* Eponymous, and to be made under another name. */
 static const sqlite3_module marker_module = {
-    .iVersion = 1,
+    .iVersion = 2,
     .xCreate = marker_connect,
     .xConnect = marker_connect,
     .xBestIndex = marker_best_index,
@@ -120,6 +142,9 @@ static const sqlite3_module marker_module = {
     .xSync = marker_sync,
     .xCommit = marker_commit,
     .xRollback = marker_rollback,
+    .xSavepoint = marker_savepoint,
+    .xRelease = marker_release,
+    .xRollbackTo = marker_rollback_to,
 };
 
 /*---------------------------------------------------------------- joining */
@@ -127,9 +152,14 @@ static const sqlite3_module marker_module = {
 /* The name of the table in temp. The shell does not list what begins so. */
 #define MARKER "temp.\"sqlite-lsm-marker\""
 
+/* A table that is made inside a transaction is part of it, but of no savepoint that is
+** open: ROLLBACK TO would pass it by. A statement with a savepoint of its own, deeper
+** than all of them, makes SQLite think otherwise. */
 static int make_table(lsm_conn *c) {
-  return sqlite3_exec(c->db, "CREATE VIRTUAL TABLE IF NOT EXISTS " MARKER " USING lsm_marker", NULL,
-                      NULL, NULL);
+  int rc = sqlite3_exec(c->db, "CREATE VIRTUAL TABLE IF NOT EXISTS " MARKER " USING lsm_marker",
+                        NULL, NULL, NULL);
+  if (rc != SQLITE_OK || sqlite3_get_autocommit(c->db)) return rc;
+  return sqlite3_exec(c->db, "INSERT INTO " MARKER " SELECT 1 WHERE 0", NULL, NULL, NULL);
 }
 
 int lsm_marker_register(sqlite3 *db, lsm_conn *conn) {
@@ -160,6 +190,7 @@ static int delete_nothing(lsm_conn *c) {
 }
 
 int lsm_marker_join(lsm_conn *c, bool make) {
+  c->joining = true;
   int rc = delete_nothing(c);
   if (rc == SQLITE_ERROR) { /* the table has gone */
     lsm_marker_forget(c);
@@ -167,6 +198,7 @@ int lsm_marker_join(lsm_conn *c, bool make) {
     c->marker_made = rc == SQLITE_OK;
     if (c->marker_made) rc = delete_nothing(c);
   }
+  c->joining = false;
   return rc;
 }
 

@@ -22,26 +22,43 @@ int lsm_vtab_begin(sqlite3_vtab *vtab) {
   return lsm_vtab_join(v, true);
 }
 
-/* The strictest of what the tables in the transaction ask for. */
-static lsm_sync sync_mode(lsm_vtab *v) {
-  unsigned opts = v->cs->sync_options;
+lsm_sync lsm_conn_sync_mode(lsm_conn_store *cs, const char *schema) {
+  unsigned opts = cs->sync_options;
   lsm_sync mode = LSM_SYNC_OFF;
-  if (lsm_store_is_memory(v->cs->store)) return LSM_SYNC_OFF;
+  if (lsm_store_is_memory(cs->store)) return LSM_SYNC_OFF;
   if (opts & (1u << LSM_SYNC_OPT_NORMAL)) mode = LSM_SYNC_NORMAL;
   if (opts & (1u << LSM_SYNC_OPT_FULL)) return LSM_SYNC_FULL;
   if (opts & (1u << LSM_SYNC_OPT_HOST)) {
-    int64_t host = lsm_conn_synchronous(v->conn, v->db_schema);
+    int64_t host = lsm_conn_synchronous(cs->conn, schema);
     if (host >= 2) return LSM_SYNC_FULL;
     if (host == 1) mode = LSM_SYNC_NORMAL;
   }
   return mode;
 }
 
+/* Has a ROLLBACK TO taken back the CREATE? SQLite calls such a table all the same. */
+static bool is_gone(lsm_vtab *v) {
+  sqlite3_stmt *stmt = NULL;
+  bool gone = false;
+  bool temp = sqlite3_stricmp(v->db_schema, "temp") == 0;
+  char *sql = sqlite3_mprintf("SELECT 1 FROM \"%w\".%s WHERE name = %Q", v->db_schema,
+                              temp ? "sqlite_temp_master" : "sqlite_master", v->table);
+  if (sql != NULL && sqlite3_prepare_v2(v->conn->db, sql, -1, &stmt, NULL) == SQLITE_OK) {
+    gone = sqlite3_step(stmt) == SQLITE_DONE;
+  }
+  sqlite3_finalize(stmt);
+  sqlite3_free(sql);
+  return gone;
+}
+
+/* Without any table left there is no place for the token: nobody wants what is in the
+** transaction. */
 int lsm_vtab_sync(sqlite3_vtab *vtab) {
   lsm_vtab *v = (lsm_vtab *)vtab;
   if (v->cs == NULL || v->cs->txn == NULL || lsm_txn_is_empty(v->cs->txn)) return SQLITE_OK;
-  int code = lsm_conn_prepare(v->cs, v->db_schema, sync_mode(v));
-  return code == SQLITE_OK ? code : lsm_vtab_error(vtab, code, "%s", lsm_errmsg());
+  int code = lsm_conn_prepare(v->cs, v->db_schema, lsm_conn_sync_mode(v->cs, v->db_schema));
+  if (code == SQLITE_OK || (code == SQLITE_CORRUPT_VTAB && is_gone(v))) return SQLITE_OK;
+  return lsm_vtab_error(vtab, code, "%s", lsm_errmsg());
 }
 
 int lsm_vtab_commit(sqlite3_vtab *vtab) {

@@ -47,7 +47,7 @@ Known differences, left out below where they are named:
      of o.r, a CAST), though it is equal to it and <= and >= find it. Left out for rowids alone.
  D16 min() and max() of 1 and 1.0 are either. Not generated where a column may hold both.
  D17 SQLite reads c = x COLLATE RTRIM OR c = y as c IN (x, y), without the COLLATE, where it finds c by an index; with
-     ordinary tables, too. Whether it does depends on the plan. OR of = on one column has no COLLATE.
+     ordinary tables, too. Whether it does depends on the plan. OR of = on one column, or IN (x), has no COLLATE.
 """
 import argparse
 import os
@@ -317,7 +317,7 @@ class Generator:
         n = rng.choice([1, 1, 1, 2, 2, 3])
         if n > 1 and rng.random() < 0.25:
             terms = [self.term(prefix) for _ in range(n)]
-            equal = [re.match(r"([a-z0-9.]+) = ", t) for t in terms]
+            equal = [re.match(r"([a-z0-9.]+) (=|IN) ", t) for t in terms]
             if all(equal) and len({m.group(1) for m in equal}) == 1:  # D17
                 terms = [re.sub(" COLLATE [A-Z]+$", "", t) for t in terms]
             return "(" + " OR ".join(terms) + ")"
