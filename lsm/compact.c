@@ -197,7 +197,9 @@ static bool must_stop(job *j) {
   int behind = waiting > 0 ? j->db->l0_pressure - j->db->picker.l0_trigger : 0;
   lsm_mutex_unlock(&j->db->mu);
   if (purge) lsm_db_purge(j->db);
-  bool hurry = waiting >= LSM_L0_HURRY || behind >= LSM_L0_HURRY;
+  uint64_t bytes = atomic_load_explicit(&j->db->counters.user_bytes, memory_order_relaxed);
+  bool hurry = lsm_pace_is_fast(&j->db->meter, j->db->env->now_us(j->db->env), bytes) ||
+               waiting >= LSM_L0_HURRY || behind >= LSM_L0_HURRY;
   lsm_output_pack(j->out, j->plan->pack || (!hurry && !j->plan->raw));
   return closing;
 }

@@ -67,6 +67,12 @@ typedef struct lsm_counters {
 #define LSM_COUNT(db, name, n) \
   atomic_fetch_add_explicit(&(db)->counters.name, (uint64_t)(n), memory_order_relaxed)
 
+/* How fast users write: what was looked at last, and what it said. */
+typedef struct lsm_meter {
+  uint64_t at, bytes; /* of user data committed then; 0: never */
+  bool fast;
+} lsm_meter;
+
 /* What became of a background job, for the writers that depend on it. */
 typedef struct lsm_job_error {
   lsm_rc rc;
@@ -120,6 +126,7 @@ struct lsm_db {
   /* how many tries began, and which was the last to end, well or not */
   uint64_t flush_begun, flush_ended, compact_begun, compact_ended;
   bool compact_held; /* a compaction runs, in whatever thread */
+  lsm_meter meter;   /* who compacts looks at it, without mu */
   bool compact_checked; /* nothing is due in this version, or is being looked for; */
   lsm_stuck stuck;      /* but for these */
   bool rest_left;       /* and some files could be packed, when it is quiet */
@@ -337,6 +344,9 @@ void lsm_pace(lsm_db *db, size_t bytes, int runs);
 uint64_t lsm_pace_level0(size_t bytes, int runs);
 uint64_t lsm_pace_flush(size_t bytes, size_t room, uint64_t done, uint64_t total,
                         uint64_t elapsed_us);
+/* Do users write more than there would be time to compress in compactions? BYTES is what they
+** have committed in all, till NOW. */
+bool lsm_pace_is_fast(lsm_meter *m, uint64_t now, uint64_t bytes);
 /* The size at which a memtable is flushed: less than the budget of the two there may be. */
 size_t lsm_memtable_limit(const lsm_db *db);
 void lsm_flush_begins(lsm_db *db, uint64_t entries);

@@ -123,7 +123,7 @@ lsm_rc lsm_flush_view(lsm_db *db, const lsm_memview *v, const lsm_version *versi
   j.run = run;
   j.edit = e;
   lsm_rc rc = lsm_memview_each_range(v, collect_range, &j);
-  if (rc == LSM_OK) rc = lsm_memview_iter(v, &j.points);
+  if (rc == LSM_OK) rc = lsm_memview_scan(v, &j.points);
   if (rc == LSM_OK) rc = j.points->ops->first(j.points);
   while (rc == LSM_OK && next_keyspace(&j, &keyspace)) rc = flush_keyspace(&j, keyspace);
   if (rc == LSM_OK && e->nadded > 0) rc = db->env->sync_dir(db->env, db->dir);

@@ -109,7 +109,11 @@ lsm_rc lsm_memview_get(const lsm_memview *v, lsm_slice key, lsm_kind *kind, lsm_
 /* An iterator over the points of a view. Takes its own reference. */
 lsm_rc lsm_memview_iter(const lsm_memview *v, lsm_iter **it);
 
-/* The same to be used again: *it, NULL the first time, is over v from now on, which is
+/* The same for who visits all of them, upwards: it goes to the first entry, to one that is
+** >= a key, and on, nothing else; what comes next is on its way from memory meanwhile. */
+lsm_rc lsm_memview_scan(const lsm_memview *v, lsm_iter **it);
+
+/* The first to be used again: *it, NULL the first time, is over v from now on, which is
 ** borrowed. Unpositioned. Only the first time can fail. */
 lsm_rc lsm_memview_iter_reuse(lsm_iter **it, const lsm_memview *v);
 

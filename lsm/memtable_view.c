@@ -1,6 +1,7 @@
 /* memtable_view.c: the readers' side of a memtable. Nothing here locks or
 ** writes anything but the counts of owners: what a view shows does not change
 ** while it is held. */
+#include "avl_int.h"
 #include "memtable_int.h"
 
 static const lsm_avl_table *table_of(const lsm_memview *v) {
@@ -118,6 +119,89 @@ lsm_rc lsm_memview_iter(const lsm_memview *v, lsm_iter **out) {
   lsm_rc rc = lsm_memview_iter_reuse(out, v);
   if (rc == LSM_OK) ((view_iter *)*out)->view = lsm_memview_ref(v);
   return rc;
+}
+
+/*-------------------------------------------------------------------- scan */
+
+#define AHEAD 16 /* nodes asked for before they are shown */
+#define LINE  64
+
+typedef struct scan_iter {
+  lsm_iter base;
+  lsm_memview view; /* owned */
+  lsm_avl_iter it;
+  size_t at, end; /* nodes[at % AHEAD] is shown; those up to END, exclusive, follow */
+  const lsm_avl_node *nodes[AHEAD];
+} scan_iter;
+
+/* n is where the tree's iterator has come to; it goes on as far as there is room. */
+static lsm_rc scan_from(scan_iter *s, const lsm_avl_node *n) {
+  while (n != NULL) {
+    s->nodes[s->end++ % AHEAD] = n;
+    AVL_PREFETCH(n->entry);
+    AVL_PREFETCH((const uint8_t *)((uintptr_t)n->entry + LINE));
+    AVL_PREFETCH((const uint8_t *)((uintptr_t)n->entry + 2 * LINE));
+    n = s->end - s->at < AHEAD ? lsm_avl_iter_next(&s->it) : NULL;
+  }
+  s->base.valid = s->at < s->end;
+  if (s->base.valid) {
+    lsm_entry e;
+    lsm_entry_get(s->nodes[s->at % AHEAD]->entry, &e);
+    s->base.kind = (uint8_t)e.kind;
+    s->base.key = e.key;
+    s->base.value = e.value;
+  }
+  return LSM_OK;
+}
+
+static lsm_rc scan_first(lsm_iter *base) {
+  scan_iter *s = (scan_iter *)base;
+  s->at = s->end = 0;
+  return scan_from(s, lsm_avl_iter_first(&s->it));
+}
+
+static lsm_rc scan_seek_ge(lsm_iter *base, lsm_slice key) {
+  scan_iter *s = (scan_iter *)base;
+  lsm_avl_key k = lsm_avl_key_of(key);
+  s->at = s->end = 0;
+  return scan_from(s, lsm_avl_iter_ge(&s->it, &k));
+}
+
+static lsm_rc scan_next(lsm_iter *base) {
+  scan_iter *s = (scan_iter *)base;
+  bool full = s->end - s->at == AHEAD; /* else the tree has come to its end */
+  s->at++;
+  return scan_from(s, full ? lsm_avl_iter_next(&s->it) : NULL);
+}
+
+static lsm_rc scan_no(lsm_iter *base) {
+  base->valid = false;
+  return lsm_fail(LSM_MISUSE, "a scan of a memtable goes up");
+}
+
+static lsm_rc scan_no_seek(lsm_iter *base, lsm_slice key) {
+  (void)key;
+  return scan_no(base);
+}
+
+static void scan_free(lsm_iter *base) {
+  scan_iter *s = (scan_iter *)base;
+  lsm_memview_release(&s->view);
+  lsm_free(s);
+}
+
+static const lsm_iter_ops scan_ops = {scan_first, scan_no, scan_seek_ge, scan_no_seek,
+                                      scan_next,  scan_no, scan_free};
+
+lsm_rc lsm_memview_scan(const lsm_memview *v, lsm_iter **out) {
+  scan_iter *s = lsm_calloc(sizeof *s);
+  *out = NULL;
+  if (s == NULL) return lsm_nomem();
+  s->base.ops = &scan_ops;
+  s->view = lsm_memview_ref(v);
+  lsm_avl_iter_init(&s->it, v->mt == NULL ? NULL : table_of(v), v->points);
+  *out = &s->base;
+  return LSM_OK;
 }
 
 /*----------------------------------------------------------------- ranges */

@@ -16,6 +16,8 @@
 #define SLOW_LATE_US 20000u   /* and when level 0 is all but full */
 #define SLOW_MIN_US 500u      /* shorter ones are saved up */
 #define LEND_STEP ((size_t)1 << 20)
+#define METER_US 100000u        /* between looks how fast users write */
+#define FAST_BYTES_PER_US 32u   /* a row is merged about thrice, a core compresses 100 MB/s */
 
 uint64_t lsm_pace_level0(size_t bytes, int runs) {
   if (runs < LSM_L0_SLOW) return 0;
@@ -28,6 +30,14 @@ uint64_t lsm_pace_flush(size_t bytes, size_t room, uint64_t done, uint64_t total
   double left = (double)elapsed_us * (double)(total - done) / (double)done;
   left += (double)elapsed_us / 8; /* to sync it */
   return (uint64_t)((double)bytes / (double)room * left);
+}
+
+bool lsm_pace_is_fast(lsm_meter *m, uint64_t now, uint64_t bytes) {
+  if (m->at != 0 && now - m->at < METER_US) return m->fast;
+  m->fast = m->at != 0 && (bytes - m->bytes) / FAST_BYTES_PER_US > now - m->at;
+  m->at = now;
+  m->bytes = bytes;
+  return m->fast;
 }
 
 size_t lsm_memtable_limit(const lsm_db *db) { return db->opt.memtable_size / 4 * 3; }

@@ -180,6 +180,27 @@ static void check_gets(const lsm_memview *v, const model *m) {
   }
 }
 
+/* All of it from the start, and from a key; nothing but up. */
+static void check_scan(const lsm_memview *v, const model *m) {
+  lsm_iter *it;
+  ck_assert_int_eq(lsm_memview_scan(v, &it), LSM_OK);
+  for (int round = 0; round < 2; round++) {
+    int i = round == 0 ? 0 : (int)rnd(KEYS);
+    lsm_slice key = key_at((uint32_t)i);
+    ck_assert_int_eq(round == 0 ? it->ops->first(it) : it->ops->seek_ge(it, key), LSM_OK);
+    for (i = point_from(m, i, 1); it->valid; i = point_from(m, i + 1, 1)) {
+      check_here(it, m, i);
+      ck_assert_int_eq(it->ops->next(it), LSM_OK);
+    }
+    ck_assert_int_eq(i, KEYS);
+  }
+  ck_assert_int_eq(it->ops->prev(it), LSM_MISUSE);
+  ck_assert_int_eq(it->ops->last(it), LSM_MISUSE);
+  ck_assert_int_eq(it->ops->seek_le(it, key_at(0)), LSM_MISUSE);
+  ck_assert(!it->valid);
+  lsm_iter_free(it);
+}
+
 static void check_view(const lsm_memview *v, const model *m) {
   ck_assert(lsm_memview_check(v));
   check_gets(v, m);
@@ -200,6 +221,7 @@ static void check_view(const lsm_memview *v, const model *m) {
   ck_assert_int_eq(i, -1);
   check_moves(it, m);
   lsm_iter_free(it);
+  check_scan(v, m);
 }
 
 static void check_now(lsm_memtable *mt, const model *m) {

@@ -38,6 +38,22 @@ START_TEST(test_flush) {
 }
 END_TEST
 
+/* Looks come often; only those a tenth of a second apart count. */
+START_TEST(test_meter) {
+  static const struct {
+    uint64_t ms, mb;
+    bool fast;
+  } looks[] = {{1000, 50, false},  {1050, 70, false},  {1100, 60, true},    {1150, 60, true},
+               {1199, 60, true},   {1200, 60, false},  {1290, 100, false},  {1400, 100, true},
+               {9400, 300, false}, {9500, 303, false}, {9600, 310, true}};
+  lsm_meter m = {0};
+  for (size_t i = 0; i < sizeof looks / sizeof *looks; i++) {
+    bool fast = lsm_pace_is_fast(&m, looks[i].ms * 1000, looks[i].mb * 1000000);
+    ck_assert_msg(fast == looks[i].fast, "look %zu", i);
+  }
+}
+END_TEST
+
 static void put_large(lsm_db *db, uint32_t ks, unsigned n) {
   static uint8_t value[8192];
   char key[16];
@@ -85,6 +101,7 @@ Suite *pace_suite(void) {
   tcase_set_timeout(tc, 60);
   tcase_add_test(tc, test_level0);
   tcase_add_test(tc, test_flush);
+  tcase_add_test(tc, test_meter);
   tcase_add_test(tc, test_budget);
   suite_add_tcase(s, tc);
   return s;
