@@ -51,3 +51,7 @@ INSERT INTO mem.t VALUES(1, 2);
 SELECT lsm_flush('mem.t');
 SELECT sum(entries) FROM lsm_levels('mem.t');
 SELECT lsm_verify('mem.t');
+.print -- an OR, whose sides SQLite looks at one by one
+SELECT name FROM lsm_stats('t') WHERE name = 'gets' OR name LIKE 'scan%';
+SELECT count(*) > 0 FROM lsm_levels('t') WHERE level = 0 OR files > 0;
+SELECT s.name FROM lsm_stats s WHERE s.name = 'gets' OR s.value = 1;
