@@ -272,13 +272,6 @@ lsm_rc lsm_key_put(lsm_buf *key, const lsm_value *v, const lsm_key_part *part) {
   return rc;
 }
 
-lsm_rc lsm_key_put_sqlite(lsm_buf *key, sqlite3_value *v, const lsm_key_part *part) {
-  lsm_value value;
-  sqlite3_value *hold;
-  lsm_rc rc = lsm_value_load(v, LSM_AFF_BLOB, &value, &hold);
-  return rc == LSM_OK ? lsm_key_put(key, &value, part) : rc;
-}
-
 lsm_rc lsm_key_put_parts(lsm_buf *key, const lsm_key_part *part, int npart,
                          const lsm_value *values) {
   lsm_rc rc = LSM_OK;

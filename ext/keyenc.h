@@ -18,7 +18,6 @@ void lsm_key_set_rowid(uint8_t key[LSM_ROWID_KEY_SIZE], int64_t rowid);
 
 /* One column. Only collation and desc of PART matter. */
 lsm_rc lsm_key_put(lsm_buf *key, const lsm_value *v, const lsm_key_part *part);
-lsm_rc lsm_key_put_sqlite(lsm_buf *key, sqlite3_value *v, const lsm_key_part *part);
 
 /* The key of a row of a LSM_KEY_COLUMNS table: values has ncolumn members. */
 lsm_rc lsm_key_put_row(lsm_buf *key, const lsm_schema *schema, const lsm_value *values);

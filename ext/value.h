@@ -1,5 +1,5 @@
-/* value.h: one SQL value in memory, and what SQLite does to it: affinity when
-** it is stored, order when it is compared.
+/* value.h: one SQL value in memory, and what SQLite does to it when it is
+** stored: affinity.
 **
 ** Bytes   An lsm_value never owns its bytes: text and blob borrow from the
 **         sqlite3_value, the key or the row they were read from. Text is
@@ -71,10 +71,6 @@ lsm_rc lsm_value_load(sqlite3_value *in, lsm_affinity aff, lsm_value *out, sqlit
 lsm_rc lsm_value_load_all(sqlite3_value **in, const lsm_affinity *aff, int n, lsm_value *out,
                           sqlite3_value **hold);
 void lsm_value_unhold(sqlite3_value **hold, int n); /* frees and sets to NULL */
-
-/* SQLite's order: NULL < numbers (exact) < text by collation < blob. NULL
-** equals NULL here. */
-int lsm_value_cmp(const lsm_value *a, const lsm_value *b, lsm_collation coll);
 
 /* Might a numeric affinity turn TEXT into a number equal to R? Yes a little too
 ** often, never no wrongly. */

@@ -162,12 +162,6 @@ lsm_rc lsm_buf_put_u8(lsm_buf *b, uint8_t v) {
   return lsm_buf_append(b, &v, 1);
 }
 
-lsm_rc lsm_buf_put_u32(lsm_buf *b, uint32_t v) {
-  uint8_t tmp[4];
-  lsm_set_u32(tmp, v);
-  return lsm_buf_append(b, tmp, sizeof tmp);
-}
-
 lsm_rc lsm_buf_put_u64(lsm_buf *b, uint64_t v) {
   uint8_t tmp[8];
   lsm_set_u64(tmp, v);
@@ -243,16 +237,6 @@ lsm_slice lsm_read_bytes(lsm_reader *r, size_t n) {
 uint8_t lsm_read_u8(lsm_reader *r) {
   lsm_slice s = lsm_read_bytes(r, 1);
   return r->ok ? s.data[0] : 0;
-}
-
-uint32_t lsm_read_u32(lsm_reader *r) {
-  lsm_slice s = lsm_read_bytes(r, 4);
-  return r->ok ? lsm_get_u32(s.data) : 0;
-}
-
-uint64_t lsm_read_u64(lsm_reader *r) {
-  lsm_slice s = lsm_read_bytes(r, 8);
-  return r->ok ? lsm_get_u64(s.data) : 0;
 }
 
 uint64_t lsm_read_varint(lsm_reader *r) {

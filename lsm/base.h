@@ -85,7 +85,6 @@ lsm_rc lsm_buf_reserve(lsm_buf *b, size_t extra); /* room for EXTRA more bytes *
 lsm_rc lsm_buf_append(lsm_buf *b, const void *data, size_t n);
 lsm_rc lsm_buf_set(lsm_buf *b, lsm_slice s); /* replace the content */
 lsm_rc lsm_buf_put_u8(lsm_buf *b, uint8_t v);
-lsm_rc lsm_buf_put_u32(lsm_buf *b, uint32_t v);
 lsm_rc lsm_buf_put_u64(lsm_buf *b, uint64_t v);
 lsm_rc lsm_buf_put_varint(lsm_buf *b, uint64_t v);
 lsm_rc lsm_buf_put_slice(lsm_buf *b, lsm_slice s); /* varint length, bytes */
@@ -157,8 +156,6 @@ static inline lsm_reader lsm_reader_of(lsm_slice s) {
   return r;
 }
 uint8_t lsm_read_u8(lsm_reader *r);
-uint32_t lsm_read_u32(lsm_reader *r);
-uint64_t lsm_read_u64(lsm_reader *r);
 uint64_t lsm_read_varint(lsm_reader *r);
 lsm_slice lsm_read_slice(lsm_reader *r); /* varint length, bytes; borrowed */
 lsm_slice lsm_read_bytes(lsm_reader *r, size_t n);

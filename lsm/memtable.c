@@ -64,7 +64,6 @@ static void publish(lsm_memtable *mt) {
   size_t nodes = lsm_avl_count(&mt->nodes) * sizeof(lsm_avl_node);
   size_t memory = mt->batch.memory + mt->side.memory + mt->nodes.memory + mt->filter_memory;
   atomic_store_explicit(&mt->now_entries, mt->entries, memory_order_relaxed);
-  atomic_store_explicit(&mt->now_bytes, mt->bytes, memory_order_relaxed);
   atomic_store_explicit(&mt->now_used, arenas + nodes, memory_order_relaxed);
   atomic_store_explicit(&mt->now_memory, memory + sizeof *mt, memory_order_relaxed);
 }
@@ -85,7 +84,7 @@ void lsm_memtable_reset(lsm_memtable *mt) {
   lsm_arena_reset(&mt->batch, KEEP_BYTES);
   lsm_arena_reset(&mt->side, 0);
   mt->points = mt->ranges = mt->marks = 0;
-  mt->entries = mt->bytes = 0;
+  mt->entries = 0;
   lsm_keyfilter_free(filter_of(mt));
   atomic_store_explicit(&mt->filter, NULL, memory_order_relaxed);
   mt->filter_memory = 0;
@@ -100,17 +99,6 @@ static bool begin_write(lsm_memtable *mt) {
 }
 
 /*----------------------------------------------------------------- points */
-
-/* Bytes of a key without its prefix. */
-static size_t user_size(lsm_slice key) {
-  uint32_t keyspace;
-  return key.size - lsm_prefix_get(key, &keyspace);
-}
-
-static size_t user_bytes(const lsm_entry *e) {
-  bool range = e->kind == LSM_KIND_DELETE_RANGE;
-  return user_size(e->key) + (range ? user_size(e->value) : e->value.size);
-}
 
 /* The filter, if there is one, learns of a key before any view shows it. */
 static void note_key(lsm_memtable *mt, lsm_slice key) {
@@ -276,10 +264,8 @@ lsm_rc lsm_memtable_write(lsm_memtable *mt, lsm_kind kind, lsm_slice key, lsm_sl
   if (LSM_UNLIKELY(!can_be(&e))) return lsm_fail(LSM_MISUSE, "not a valid entry");
   lsm_rc rc =
       kind == LSM_KIND_DELETE_RANGE ? write_range(mt, &e) : write_point(mt, &e, LSM_SLICE_NULL);
-  if (rc != LSM_OK) return rc;
-  mt->bytes += user_bytes(&e);
-  publish(mt);
-  return LSM_OK;
+  if (rc == LSM_OK) publish(mt);
+  return rc;
 }
 
 lsm_rc lsm_memtable_put_parts(lsm_memtable *mt, lsm_slice key, lsm_slice head, lsm_slice value) {
@@ -288,10 +274,8 @@ lsm_rc lsm_memtable_put_parts(lsm_memtable *mt, lsm_slice key, lsm_slice head, l
     return lsm_fail(LSM_MISUSE, "not a valid entry");
   }
   lsm_rc rc = write_point(mt, &e, head);
-  if (rc != LSM_OK) return rc;
-  mt->bytes += user_bytes(&e) + head.size;
-  publish(mt);
-  return LSM_OK;
+  if (rc == LSM_OK) publish(mt);
+  return rc;
 }
 
 /*------------------------------------------------------------------ merge */
@@ -343,7 +327,6 @@ static const uint8_t *copy_entry(lsm_memtable *mt, const uint8_t *entry, lsm_sli
   uint8_t *p = lsm_arena_append(&mt->batch, n);
   assert(p != NULL);
   memcpy(p, entry, n);
-  mt->bytes += user_bytes(&e);
   *key = lsm_slice_of(p + (e.key.data - entry), e.key.size);
   return p;
 }
@@ -427,7 +410,6 @@ lsm_memmark lsm_memtable_mark(lsm_memtable *mt) {
   m.arena_pos = mt->batch.pos;
   m.side_pos = mt->side.pos;
   m.node_pos = mt->nodes.next;
-  m.bytes = mt->bytes;
   m.entries = mt->entries;
   mt->marks++;
   return m;
@@ -451,7 +433,6 @@ void lsm_memtable_rollback(lsm_memtable *mt, const lsm_memmark *mark) {
   }
   mt->points = mark->view.points;
   mt->ranges = mark->view.ranges;
-  mt->bytes = mark->bytes;
   mt->entries = mark->entries;
   publish(mt);
 }
@@ -466,7 +447,7 @@ void lsm_memtable_clear(lsm_memtable *mt) {
     mt->nodes.shared_below = 0;
   }
   mt->points = mt->ranges = 0;
-  mt->bytes = mt->entries = 0;
+  mt->entries = 0;
   publish(mt);
 }
 
@@ -477,10 +458,6 @@ lsm_rc lsm_memtable_batch(lsm_memtable *mt, lsm_buf *scratch, const lsm_slice **
   *parts = mt->batch.parts;
   *n = mt->batch.n_parts;
   return LSM_OK;
-}
-
-uint64_t lsm_memtable_user_bytes(const lsm_memtable *mt) {
-  return atomic_load_explicit(&mt->now_bytes, memory_order_relaxed);
 }
 
 size_t lsm_memtable_used(const lsm_memtable *mt) {

@@ -38,7 +38,6 @@ typedef struct lsm_memmark {
   size_t arena_pos;
   size_t side_pos; /* of the arena for what the log does not see */
   uint32_t node_pos;
-  uint64_t bytes;
   uint64_t entries;
 } lsm_memmark;
 
@@ -124,10 +123,8 @@ lsm_ranges lsm_memview_ranges(const lsm_memview *v);
 lsm_rc lsm_memview_each_range(const lsm_memview *v,
                               lsm_rc (*fn)(void *arg, lsm_slice lo, lsm_slice hi), void *arg);
 
-/* Sizes, as the last change left them; any thread may ask. user_bytes: keys
-** (without prefix) and values of the live batch; memory: what the arenas hold
-** from the system; used: what a flush would free; entries: points and ranges. */
-uint64_t lsm_memtable_user_bytes(const lsm_memtable *mt);
+/* Sizes, as the last change left them; any thread may ask. memory: what the
+** arenas hold from the system; used: what a flush would free; entries: points and ranges. */
 size_t lsm_memtable_used(const lsm_memtable *mt);
 size_t lsm_memtable_memory(const lsm_memtable *mt);
 uint64_t lsm_memtable_entries(const lsm_memtable *mt);

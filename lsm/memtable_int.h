@@ -19,7 +19,6 @@ struct lsm_memtable {
   uint32_t ranges; /* root of the range tombstones, disjoint */
   uint32_t marks;  /* of the live views, those that are marks */
   uint64_t entries;
-  uint64_t bytes;
   size_t filter_memory;
   lsm_avl nodes;
   lsm_arena batch; /* what the log sees */
@@ -28,7 +27,6 @@ struct lsm_memtable {
 
   /* atomic: sizes for any thread, stored by the writer after each change */
   _Atomic uint64_t now_entries;
-  _Atomic uint64_t now_bytes;
   _Atomic size_t now_used;
   _Atomic size_t now_memory;
 };

@@ -54,7 +54,6 @@ lsm_rc lsm_sst_writer_add(lsm_sst_writer *w, lsm_kind kind, lsm_slice key, lsm_s
 lsm_rc lsm_sst_writer_add_range(lsm_sst_writer *w, lsm_slice lo, lsm_slice hi);
 /* Bytes the file would have about now; what decides when to cut. */
 uint64_t lsm_sst_writer_size(const lsm_sst_writer *w);
-uint64_t lsm_sst_writer_entries(const lsm_sst_writer *w);
 /* Writes the rest, syncs the file, fills *props (the caller finis it). The
 ** directory is the caller's to sync. REQUIRES: something was added. */
 lsm_rc lsm_sst_writer_finish(lsm_sst_writer *w, lsm_sst_props *props);

@@ -304,10 +304,6 @@ uint64_t lsm_sst_writer_size(const lsm_sst_writer *w) {
          LSM_SST_FOOTER + PROPS_GUESS;
 }
 
-uint64_t lsm_sst_writer_entries(const lsm_sst_writer *w) {
-  return w->props.entries;
-}
-
 /*----------------------------------------------------------------- finish */
 
 /* Bounds of points and ranges together. */

@@ -8,8 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "schema.h"
 #include "sql.h"
-#include "value.h"
+#include "value_cmp.h"
 
 typedef struct rng {
   uint64_t s;
@@ -38,6 +39,10 @@ static inline lsm_slice pool_text(pool *p, const char *s, size_t n) {
   memcpy(at, s, n);
   p->used += n;
   return lsm_slice_of(at, n);
+}
+
+static inline lsm_value text_of(const char *s) {
+  return lsm_value_text(lsm_slice_str(s));
 }
 
 static inline int64_t random_int(rng *r) {
@@ -181,6 +186,20 @@ static inline sqlite3 *open_judge(void) {
   ck_assert_int_eq(sqlite3_open(":memory:", &db), SQLITE_OK);
   return db;
 }
+
+/* The definition of a table: PARSE(db, "a", "b", "UNIQUE(a)"). */
+static inline lsm_schema *parse_args(sqlite3 *db, int n, const char *const *args) {
+  const char *argv[20] = {"lsm", "main", "t"};
+  lsm_schema *s = NULL;
+  char *err = NULL;
+  for (int i = 0; i < n; i++) argv[3 + i] = args[i];
+  int rc = lsm_schema_parse(db, n + 3, argv, &s, &err);
+  ck_assert_msg(rc == SQLITE_OK, "%s", err);
+  return s;
+}
+#define PARSE(db, ...)                                                   \
+  parse_args(db, sizeof((const char *[]){__VA_ARGS__}) / sizeof(char *), \
+             (const char *[]){__VA_ARGS__})
 
 /* For lsm_set_malloc_hook(): the call that brings the count to 0 fails. */
 static inline bool count_down(void *arg) {

@@ -5,22 +5,6 @@
 
 Suite *index_suite(void);
 
-static lsm_schema *parse(sqlite3 *db, int n, const char *const *args) {
-  const char *argv[20] = {"lsm", "main", "t"};
-  lsm_schema *s = NULL;
-  char *err = NULL;
-  for (int i = 0; i < n; i++) argv[3 + i] = args[i];
-  int rc = lsm_schema_parse(db, n + 3, argv, &s, &err);
-  ck_assert_msg(rc == SQLITE_OK, "%s", err);
-  return s;
-}
-#define PARSE(db, ...) \
-  parse(db, sizeof((const char *[]){__VA_ARGS__}) / sizeof(char *), (const char *[]){__VA_ARGS__})
-
-static lsm_value text(const char *s) {
-  return lsm_value_text(lsm_slice_str(s));
-}
-
 static void row_key_of(const lsm_schema *s, const lsm_value *v, int64_t rowid, lsm_buf *key) {
   lsm_buf_clear(key);
   if (s->kind == LSM_KEY_COLUMNS) {
@@ -62,14 +46,14 @@ static void check_entry(const lsm_schema *s, int index, const lsm_value *v, int6
 START_TEST(test_golden) {
   sqlite3 *db = open_judge();
   lsm_schema *s = PARSE(db, "a", "b", "UNIQUE(a)", "INDEX i(b COLLATE NOCASE)");
-  lsm_value v[] = {lsm_value_int(1), text("x")};
+  lsm_value v[] = {lsm_value_int(1), text_of("x")};
   check_entry(s, 0, v, 5, "15BFF0000000000000", "008000000000000005");
   check_entry(s, 1, v, 5,
               "257800"
               "15C014000000000000",
               "");
   v[0] = lsm_value_null(); /* UNIQUE, but NULL equals nothing */
-  v[1] = text("X");        /* folded */
+  v[1] = text_of("X");     /* folded */
   check_entry(s, 0, v, 5,
               "05"
               "15C014000000000000",
@@ -89,7 +73,7 @@ START_TEST(test_golden) {
 
   s = PARSE(db, "k TEXT", "n INT", "v", "PRIMARY KEY(k, n DESC)", "UNIQUE(v, n)",
             "INDEX i(v DESC)");
-  lsm_value w[] = {text("a"), lsm_value_int(1), text("z")};
+  lsm_value w[] = {text_of("a"), lsm_value_int(1), text_of("z")};
   check_entry(s, 0, w, 0,
               "257A00"
               "15BFF0000000000000",
@@ -148,7 +132,7 @@ static void check_both_ways(const lsm_schema *s, const lsm_index *x, const lsm_v
     lsm_value got, want = column == s->alias_column ? lsm_value_int(rowid) : v[column];
     ck_assert_int_eq(lsm_row_get(&entry, column, &got, NULL), LSM_OK);
     ck_assert_int_eq(got.type, want.type);
-    ck_assert_int_eq(lsm_value_cmp(&got, &want, LSM_COLL_BINARY), 0);
+    ck_assert_int_eq(value_cmp(&got, &want, LSM_COLL_BINARY), 0);
   }
   lsm_row_fini(&row);
   lsm_row_fini(&entry);
@@ -204,7 +188,7 @@ START_TEST(test_damage) {
   sqlite3 *db = open_judge();
   for (unsigned i = 0; i < 3; i++) {
     lsm_schema *s = random_schema(db, i);
-    lsm_value v[] = {text("aB"), text("x"), lsm_value_real(2.5)};
+    lsm_value v[] = {text_of("aB"), text_of("x"), lsm_value_real(2.5)};
     if (s->alias_column >= 0) v[0] = lsm_value_null();
     for (int n = 0; n < s->nindex; n++) {
       const lsm_index *x = &s->index[n];
@@ -240,7 +224,8 @@ END_TEST
 START_TEST(test_nomem) {
   sqlite3 *db = open_judge();
   lsm_schema *s = random_schema(db, 1);
-  lsm_value v[] = {text("a long enough text to make a buffer grow again"), text("x "), text("c")};
+  lsm_value v[] = {text_of("a long enough text to make a buffer grow again"), text_of("x "),
+                   text_of("c")};
   lsm_buf key = {0};
   row_key_of(s, v, 0, &key);
   for (int n = 0; n < s->nindex; n++) {

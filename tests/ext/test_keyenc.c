@@ -7,10 +7,6 @@ Suite *keyenc_suite(void);
 
 static const char *const coll_name[] = {"BINARY", "NOCASE", "RTRIM"};
 
-static lsm_value text(const char *s) {
-  return lsm_value_text(lsm_slice_str(s));
-}
-
 static lsm_key_part part_of(lsm_collation coll, bool desc) {
   lsm_key_part p = {0, LSM_AFF_BLOB, coll, desc};
   return p;
@@ -50,11 +46,11 @@ START_TEST(test_golden) {
   check_bytes(lsm_value_int(INT64_MIN), asc, "153C1FFFFFFFFFFFFF0000");
   check_bytes(lsm_value_real(9223372036854775808.0), asc, "15C3E00000000000000000");
   check_bytes(lsm_value_real(INFINITY), asc, "15FFF00000000000000000");
-  check_bytes(text(""), asc, "2500");
-  check_bytes(text("aZ "), asc, "25615A2000");
-  check_bytes(text("aZ "), nocase, "25617A2000");
-  check_bytes(text("aZ "), rtrim, "25615A00");
-  check_bytes(text("a"), desc, "DA9EFFFF");
+  check_bytes(text_of(""), asc, "2500");
+  check_bytes(text_of("aZ "), asc, "25615A2000");
+  check_bytes(text_of("aZ "), nocase, "25617A2000");
+  check_bytes(text_of("aZ "), rtrim, "25615A00");
+  check_bytes(text_of("a"), desc, "DA9EFFFF");
   check_bytes(lsm_value_text(lsm_slice_of("a\0", 2)), asc, "256100FF00");
   check_bytes(lsm_value_text(lsm_slice_of("a\0", 2)), desc, "DA9EFF00FFFF");
   check_bytes(lsm_value_text(lsm_slice_of("A\0B", 3)), nocase, "256100FF00FF00FF00FF0300");
@@ -119,7 +115,7 @@ static void rows_free(rows *t) {
 
 static bool equal_rows(const rows *t, int a, int b) {
   for (int c = 0; c < NCOLS; c++) {
-    if (lsm_value_cmp(&t->v[a][c], &t->v[b][c], t->part[c].collation) != 0) return false;
+    if (value_cmp(&t->v[a][c], &t->v[b][c], t->part[c].collation) != 0) return false;
   }
   return true;
 }
@@ -344,7 +340,7 @@ START_TEST(test_decode) {
     bool with_zero =
         v.type == SQLITE_TEXT && v.u.s.size > 0 && memchr(v.u.s.data, 0, v.u.s.size) != NULL;
     if (part.collation != LSM_COLL_NOCASE || !with_zero) {
-      ck_assert_int_eq(lsm_value_cmp(&got, &v, part.collation), 0);
+      ck_assert_int_eq(value_cmp(&got, &v, part.collation), 0);
     }
   }
   ck_assert_int_gt(faithful, 10000);
@@ -414,8 +410,9 @@ END_TEST
 
 START_TEST(test_nomem) {
   lsm_key_part part[2] = {part_of(LSM_COLL_NOCASE, false), part_of(LSM_COLL_BINARY, true)};
-  lsm_value eq = text("a text that does not fit into the smallest buffer: 0123456789 0123456789");
-  lsm_value lo = text("x"), hi = text("y");
+  lsm_value eq =
+      text_of("a text that does not fit into the smallest buffer: 0123456789 0123456789");
+  lsm_value lo = text_of("x"), hi = text_of("y");
   lsm_key_bound lower = {&lo, true}, upper = {&hi, false};
   lsm_rc rc = LSM_NOMEM;
   int n = 0;

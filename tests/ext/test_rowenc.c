@@ -5,22 +5,6 @@
 
 Suite *rowenc_suite(void);
 
-static lsm_schema *parse(sqlite3 *db, int n, const char *const *args) {
-  const char *argv[20] = {"lsm", "main", "t"};
-  lsm_schema *s = NULL;
-  char *err = NULL;
-  for (int i = 0; i < n; i++) argv[3 + i] = args[i];
-  int rc = lsm_schema_parse(db, n + 3, argv, &s, &err);
-  ck_assert_msg(rc == SQLITE_OK, "%s", err);
-  return s;
-}
-#define PARSE(db, ...) \
-  parse(db, sizeof((const char *[]){__VA_ARGS__}) / sizeof(char *), (const char *[]){__VA_ARGS__})
-
-static lsm_value text(const char *s) {
-  return lsm_value_text(lsm_slice_str(s));
-}
-
 static void encode(const lsm_schema *s, const lsm_value *v, int64_t rowid, lsm_buf *key,
                    lsm_buf *row) {
   lsm_buf_clear(key);
@@ -46,20 +30,21 @@ static void check_bytes(const lsm_schema *s, const lsm_value *v, const char *hex
 START_TEST(test_golden) {
   sqlite3 *db = open_judge();
   lsm_schema *kv = PARSE(db, "key PRIMARY KEY", "value");
-  check_bytes(kv, (lsm_value[]){text("a"), lsm_value_null()}, "100100");
-  check_bytes(kv, (lsm_value[]){text("a"), text("")}, "10010D");
-  check_bytes(kv, (lsm_value[]){text("a"), lsm_value_blob(LSM_SLICE_NULL)}, "10010C");
-  check_bytes(kv, (lsm_value[]){text("a"), text("hey")}, "100113686579");
-  check_bytes(kv, (lsm_value[]){text("a"), lsm_value_int(0)}, "100108");
-  check_bytes(kv, (lsm_value[]){text("a"), lsm_value_int(1)}, "100109");
-  check_bytes(kv, (lsm_value[]){text("a"), lsm_value_int(-1)}, "100101FF");
-  check_bytes(kv, (lsm_value[]){text("a"), lsm_value_int(128)}, "1001020080");
-  check_bytes(kv, (lsm_value[]){text("a"), lsm_value_int(-8388608)}, "100103800000");
-  check_bytes(kv, (lsm_value[]){text("a"), lsm_value_int(8388608)}, "10010400800000");
-  check_bytes(kv, (lsm_value[]){text("a"), lsm_value_int(INT64_C(1) << 31)}, "100105000080000000");
-  check_bytes(kv, (lsm_value[]){text("a"), lsm_value_int(INT64_C(1) << 47)},
+  check_bytes(kv, (lsm_value[]){text_of("a"), lsm_value_null()}, "100100");
+  check_bytes(kv, (lsm_value[]){text_of("a"), text_of("")}, "10010D");
+  check_bytes(kv, (lsm_value[]){text_of("a"), lsm_value_blob(LSM_SLICE_NULL)}, "10010C");
+  check_bytes(kv, (lsm_value[]){text_of("a"), text_of("hey")}, "100113686579");
+  check_bytes(kv, (lsm_value[]){text_of("a"), lsm_value_int(0)}, "100108");
+  check_bytes(kv, (lsm_value[]){text_of("a"), lsm_value_int(1)}, "100109");
+  check_bytes(kv, (lsm_value[]){text_of("a"), lsm_value_int(-1)}, "100101FF");
+  check_bytes(kv, (lsm_value[]){text_of("a"), lsm_value_int(128)}, "1001020080");
+  check_bytes(kv, (lsm_value[]){text_of("a"), lsm_value_int(-8388608)}, "100103800000");
+  check_bytes(kv, (lsm_value[]){text_of("a"), lsm_value_int(8388608)}, "10010400800000");
+  check_bytes(kv, (lsm_value[]){text_of("a"), lsm_value_int(INT64_C(1) << 31)},
+              "100105000080000000");
+  check_bytes(kv, (lsm_value[]){text_of("a"), lsm_value_int(INT64_C(1) << 47)},
               "1001060000800000000000");
-  check_bytes(kv, (lsm_value[]){text("a"), lsm_value_real(1)}, "1001073FF0000000000000");
+  check_bytes(kv, (lsm_value[]){text_of("a"), lsm_value_real(1)}, "1001073FF0000000000000");
   check_bytes(kv, (lsm_value[]){lsm_value_int(5), lsm_value_int(1)}, "100109");
   check_bytes(kv, (lsm_value[]){lsm_value_real(5), lsm_value_int(1)}, "11020109");
   check_bytes(kv, (lsm_value[]){lsm_value_real(5.5), lsm_value_int(1)}, "100109");
@@ -67,8 +52,8 @@ START_TEST(test_golden) {
               "110209098000000000000000");
   lsm_schema_free(kv);
   lsm_schema *folded = PARSE(db, "a TEXT COLLATE NOCASE", "r REAL", "PRIMARY KEY(r, a)");
-  check_bytes(folded, (lsm_value[]){text("abc"), lsm_value_real(7)}, "1000");
-  check_bytes(folded, (lsm_value[]){text("aBc"), lsm_value_real(7)}, "11020015614263");
+  check_bytes(folded, (lsm_value[]){text_of("abc"), lsm_value_real(7)}, "1000");
+  check_bytes(folded, (lsm_value[]){text_of("aBc"), lsm_value_real(7)}, "11020015614263");
   lsm_schema_free(folded);
   lsm_schema *real = PARSE(db, "r REAL");
   check_bytes(real, (lsm_value[]){lsm_value_real(300)}, "100102012C");
@@ -168,7 +153,7 @@ static void give(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
 START_TEST(test_result) {
   sqlite3 *db = open_judge();
   lsm_schema *s = PARSE(db, "a TEXT", "b", "c", "d", "PRIMARY KEY(a DESC)");
-  lsm_value v[] = {text("key"), text(""), lsm_value_blob(lsm_slice_of("\0\1", 2)),
+  lsm_value v[] = {text_of("key"), text_of(""), lsm_value_blob(lsm_slice_of("\0\1", 2)),
                    lsm_value_text(lsm_slice_of("x\0\xFF", 3))};
   lsm_buf key = {0}, data = {0};
   giver g = {.stable = false};
@@ -202,8 +187,8 @@ START_TEST(test_added_columns) {
   sqlite3 *db = open_judge();
   lsm_schema *old = PARSE(db, "k PRIMARY KEY", "a");
   lsm_schema *new = PARSE(db, "k PRIMARY KEY", "a", "b", "c TEXT NOT NULL DEFAULT 5");
-  lsm_value v[] = {lsm_value_real(2), text("x"), lsm_value_int(1), text("y")}, got,
-            want = text("5");
+  lsm_value v[] = {lsm_value_real(2), text_of("x"), lsm_value_int(1), text_of("y")}, got,
+            want = text_of("5");
   lsm_buf key = {0}, data = {0};
   lsm_row row;
   encode(old, v, 0, &key, &data);
@@ -354,7 +339,7 @@ END_TEST
 START_TEST(test_nomem) {
   sqlite3 *db = open_judge();
   lsm_schema *s = PARSE(db, "a", "b", "PRIMARY KEY(a DESC)");
-  lsm_value v[] = {text("descending text needs a buffer"), text("b")}, got;
+  lsm_value v[] = {text_of("descending text needs a buffer"), text_of("b")}, got;
   lsm_buf key = {0}, data = {0};
   lsm_rc rc = LSM_NOMEM;
   int n = 0;

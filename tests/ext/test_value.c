@@ -241,8 +241,8 @@ START_TEST(test_cmp) {
     for (int i = 0; i < 6000; i++) {
       lsm_value a = random_value(&r, &p), b = random_value(&r, &p);
       if (i % 4 == 0 && a.type == SQLITE_INTEGER) b = lsm_value_real((double)a.u.i);
-      int got = lsm_value_cmp(&a, &b, (lsm_collation)coll);
-      ck_assert_int_eq(got, -lsm_value_cmp(&b, &a, (lsm_collation)coll));
+      int got = value_cmp(&a, &b, (lsm_collation)coll);
+      ck_assert_int_eq(got, -value_cmp(&b, &a, (lsm_collation)coll));
       if (a.type == SQLITE_NULL || b.type == SQLITE_NULL) {
         ck_assert_int_eq(got, (b.type == SQLITE_NULL) - (a.type == SQLITE_NULL));
         continue;

@@ -5,10 +5,11 @@
 **        range has exactly the keys whose values are within its bounds. */
 #include "fuzz_values.h"
 #include "keyenc.h"
+#include "value_cmp.h"
 
 /* Order of a and b in a column like PART. */
 static int compare(const lsm_value *a, const lsm_value *b, const lsm_key_part *part) {
-  int c = lsm_value_cmp(a, b, part->collation);
+  int c = value_cmp(a, b, part->collation);
   return part->desc ? -c : c;
 }
 
@@ -59,18 +60,18 @@ static void check_range(const lsm_value *v, const lsm_value *lo, const lsm_value
   FUZZ_OK(lsm_key_range_of(&r, part, NULL, 0, lower, upper));
   if (lower.value != NULL || upper.value != NULL) want = v->type != SQLITE_NULL;
   if (lower.value != NULL) {
-    int c = lsm_value_cmp(v, lo, part->collation);
+    int c = value_cmp(v, lo, part->collation);
     want = want && lo->type != SQLITE_NULL && (lower.strict ? c > 0 : c >= 0);
   }
   if (upper.value != NULL) {
-    int c = lsm_value_cmp(v, hi, part->collation);
+    int c = value_cmp(v, hi, part->collation);
     want = want && hi->type != SQLITE_NULL && (upper.strict ? c < 0 : c <= 0);
   }
   FUZZ_CHECK(in_range(&r, key) == want);
 
   lsm_key_bound none = {NULL, false};
   FUZZ_OK(lsm_key_range_of(&r, part, lo, 1, none, none));
-  FUZZ_CHECK(in_range(&r, key) == (lsm_value_cmp(v, lo, part->collation) == 0));
+  FUZZ_CHECK(in_range(&r, key) == (value_cmp(v, lo, part->collation) == 0));
   lsm_key_range_fini(&r);
 }
 
@@ -89,11 +90,11 @@ static void check_rowid(const lsm_value *v, const lsm_value *lo, const lsm_value
   FUZZ_CHECK(back == v->u.i);
   FUZZ_OK(lsm_key_range_of_rowids(&r, lower, upper));
   if (lower.value != NULL) {
-    int c = lsm_value_cmp(v, lo, LSM_COLL_BINARY);
+    int c = value_cmp(v, lo, LSM_COLL_BINARY);
     want = want && lo->type != SQLITE_NULL && (lower.strict ? c > 0 : c >= 0);
   }
   if (upper.value != NULL) {
-    int c = lsm_value_cmp(v, hi, LSM_COLL_BINARY);
+    int c = value_cmp(v, hi, LSM_COLL_BINARY);
     want = want && hi->type != SQLITE_NULL && (upper.strict ? c < 0 : c <= 0);
   }
   FUZZ_CHECK(in_range(&r, lsm_slice_of(key, sizeof key)) == want);
