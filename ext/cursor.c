@@ -344,6 +344,17 @@ static int take_promise_back(cursor *c) {
   return SQLITE_SCHEMA;
 }
 
+/* The scan of a statement that is there to change more than rows (vtab.h). */
+static int change_instead(cursor *c) {
+  lsm_vtab *v = table_of(c);
+  /* xCreate makes a table part of the transaction without an xBegin. */
+  int code = c->cs->txn != NULL ? SQLITE_OK : lsm_vtab_join(v, false);
+  if (code != SQLITE_OK) return code;
+  if (v->range_delete != NULL) return lsm_vtab_delete_range(v);
+  v->alter->done = true;
+  return v->alter->make(v, v->alter);
+}
+
 int lsm_vtab_filter(sqlite3_vtab_cursor *cur, int idx_num, const char *idx_str, int argc,
                     sqlite3_value **argv) {
   cursor *c = (cursor *)cur;
@@ -351,11 +362,7 @@ int lsm_vtab_filter(sqlite3_vtab_cursor *cur, int idx_num, const char *idx_str, 
   (void)idx_str;
   end_scan(c);
   lsm_vtab *v = table_of(c);
-  if (v->range_delete != NULL && c->cs->txn != NULL) return lsm_vtab_delete_range(v);
-  if (v->alter != NULL && c->cs->txn != NULL && !v->alter->done) {
-    v->alter->done = true;
-    return v->alter->make(v, v->alter);
-  }
+  if (v->range_delete != NULL || (v->alter != NULL && !v->alter->done)) return change_instead(c);
   lsm_path path = lsm_plan_path(v, p.index);
   lsm_rc rc = take_snapshot(c);
   if (rc == LSM_OK) rc = prepare_entry(c, path.x);

@@ -64,3 +64,11 @@ SELECT lsm_delete_range('x', NULL, NULL);
 INSERT INTO x VALUES('new', 50, 1);
 SELECT * FROM x WHERE u = 50;
 SELECT lsm_verify('x');
+.print -- a table that is made in the same transaction
+BEGIN;
+CREATE VIRTUAL TABLE young USING lsm(k INTEGER PRIMARY KEY);
+SELECT lsm_delete_range('young', 2, 4);
+INSERT INTO young VALUES(1), (2), (3), (4);
+SELECT lsm_delete_range('young', 2, 4);
+COMMIT;
+SELECT group_concat(k) FROM young;

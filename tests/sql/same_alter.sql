@@ -100,3 +100,17 @@ ALTER TABLE e2 ADD COLUMN c DEFAULT -1.5; -- lsm
 CREATE INDEX ec ON e2(c); -- lsm
 SELECT * FROM e2 WHERE c < 0;
 DROP TABLE e2;
+-- A table that is made in the same transaction.
+BEGIN;
+CREATE TABLE young(k INTEGER PRIMARY KEY, v); -- lsm
+CREATE INDEX young_v ON young(v); -- lsm
+COMMIT;
+INSERT INTO young VALUES(1, 'a'), (2, 'b');
+SELECT k FROM young WHERE v = 'b';
+DROP TABLE young;
+BEGIN;
+CREATE TABLE young(k INTEGER PRIMARY KEY, v); -- lsm
+ALTER TABLE young ADD COLUMN w TEXT; -- lsm
+INSERT INTO young VALUES(1, 'a', 'c');
+COMMIT;
+SELECT * FROM young;
