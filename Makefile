@@ -195,7 +195,7 @@ $(foreach v,plain debug asan tsan clang libfuzzer,$(eval $(call VARIANT,$(v))))
 
 #------------------------------------------------------------------- targets
 .PHONY: all deps deps-bindings deps-bench demo test unit unit-asan unit-tsan layers symbols api lib sql sql-asan bindings \
-        clang-build crash stress stress-tsan fuzz fuzz-short bench bench-smoke large load diff planted install uninstall clean \
+        clang-build crash powercut powercut-short stress stress-tsan fuzz fuzz-short bench bench-smoke large load diff planted install uninstall clean \
         format help
 
 all: $(EXTENSION) ## build the extension, lsmvtab.so (default)

@@ -143,10 +143,11 @@ int lsm_conn_prepare_returned(lsm_conn *conn);
 void lsm_conn_end_drops(lsm_conn *conn, bool committed);
 
 /* The module "lsm_marker" (marker.c): from join() on, the end of the transaction
-** calls lsm_conn_end(), and its savepoints those functions beside it. join() can be refused, under PRAGMA query_only for one, or
-** because its table has gone (make: then it is made anew; only where the statement
-** that runs opens no cursor any more). forget(): at every disconnect, since
-** sqlite3_close() does not wait for statements of ours. */
+** calls lsm_conn_end(), and its savepoints the functions beside that. join() can be
+** refused, under PRAGMA query_only for one, or because its table has gone (make: then
+** it is made anew; only where the statement that runs opens no cursor any more).
+** forget(): at every disconnect, since sqlite3_close() does not wait for statements
+** of ours. */
 int lsm_marker_register(sqlite3 *db, lsm_conn *conn);
 int lsm_marker_join(lsm_conn *conn, bool make);
 void lsm_marker_forget(lsm_conn *conn);

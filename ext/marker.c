@@ -3,9 +3,9 @@
 **
 ** SQLite tells nobody when a read transaction ends, nor a destroyed table how
 ** its DROP did: a ROLLBACK TO may bring the table back, and what was written to it
-** before the savepoint is to be committed, what came later to be gone. A write to a virtual table makes that table part of the
-** transaction whatever it was before. This one stands in temp: written to, it
-** takes no lock on any database. */
+** before the savepoint is to be committed, what came later to be gone. A write to
+** a virtual table makes that table part of the transaction whatever it was before.
+** This one stands in temp: written to, it takes no lock on any database. */
 #include <string.h>
 
 #include "conn.h"

@@ -143,8 +143,8 @@ char *lsm_schema_index_text(const lsm_schema *schema, const lsm_index *x);
 /* The text for sqlite3_declare_vtab(), sqlite3_free() it; NULL: no memory.
 **   rowid kinds       CREATE TABLE x(columns)
 **   one-column key    CREATE TABLE x(columns, PRIMARY KEY("k")) WITHOUT ROWID
-**   composite key     CREATE TABLE x(columns, "lsm_key" HIDDEN BLOB NOT NULL PRIMARY KEY) WITHOUT
-*ROWID
+**   composite key     CREATE TABLE x(columns, "lsm_key" HIDDEN BLOB NOT NULL PRIMARY KEY)
+**                     WITHOUT ROWID
 ** The last because SQLite writes only to keys of one column: argv[0] of xUpdate
 ** and the column number ncolumn are then the encoded key, a blob. */
 char *lsm_schema_declaration(const lsm_schema *schema);

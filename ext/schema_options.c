@@ -112,7 +112,7 @@ static bool set_ttl(lsm_table_options *opt, char *text) {
   return ok;
 }
 
-/* Columns are known; that it names one is checked in finish_options(). */
+/* Columns are known; that it names one is checked in lsm_parser_finish_options(). */
 static bool set_ttl_column(lsm_table_options *opt, char *text) {
   (void)opt;
   return *text != '\0';

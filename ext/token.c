@@ -62,7 +62,7 @@ static int read_home(sqlite3 *db, const char *schema, const char *shadow, const 
   return rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
-/* What each_shadow() looks for. */
+/* What find_shadow() looks for. */
 typedef bool (*match_fn)(const home_row *h, const char *table, const void *arg);
 
 /* Looks at the shadow tables of a schema, in the order of their making, until

@@ -1,8 +1,9 @@
 /* snapshot.c: one instant of the store, and point reads in it.
 **
 ** A snapshot is a few memtable views, below some of them runs of a large
-** transaction, and a version: immutability does the rest. Reads go from newest to oldest; within a source a point beats the
-** source's range tombstones, and either ends the search.
+** transaction, and a version: immutability does the rest. Reads go from newest to
+** oldest; within a source a point beats the source's range tombstones, and either
+** ends the search.
 **
 ** As long as nothing changes all who ask get the same one, db->latest. Whoever
 ** changes the state outdates it: before a merge, which would copy the nodes that it

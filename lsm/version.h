@@ -111,7 +111,7 @@ size_t lsm_files_find(lsm_filemeta *const *files, size_t count, lsm_slice key);
 /* The extent of the level-0 run that begins at files[i]: how many files. */
 size_t lsm_run_length(const lsm_level *level0, size_t i);
 
-uint64_t lsm_level_bytes(const lsm_level *level);
+uint64_t lsm_level_bytes(const lsm_level *level); /* of all its files */
 
 /*------------------------------------------------------------------ edits */
 

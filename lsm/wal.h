@@ -17,7 +17,7 @@
 
 typedef enum lsm_wal_type {
   LSM_WAL_BATCH = 1,   /* payload: a batch; commits by itself */
-  LSM_WAL_PREPARE = 2, /* payload: a batch; decided by the next record, or the host */
+  LSM_WAL_PREPARE = 2, /* payload: host, batch; decided by the next record, or the host */
   LSM_WAL_COMMIT = 3,  /* no payload: the PREPARE before it happened */
   LSM_WAL_ABORT = 4,   /* no payload: the BATCH, FILES or PREPARE before it did not */
   LSM_WAL_CLOSE = 5,   /* no payload: closed in order; all before it was synced */
@@ -42,7 +42,8 @@ lsm_rc lsm_wal_create(lsm_env *env, const char *path, const uint8_t *store_id, u
                       uint32_t salt, lsm_wal_prev prev, lsm_wal **wal);
 
 /* Goes on after replay: truncates the file to END if there is a torn tail, keeps
-** room that there is, and appends. */
+** room that there is, and appends. LSM_CORRUPT: it is shorter than END. LSM_MISUSE: END lies in
+** the header. */
 lsm_rc lsm_wal_reopen(lsm_env *env, const char *path, uint64_t number, uint32_t salt,
                       uint64_t end, lsm_wal **wal);
 
