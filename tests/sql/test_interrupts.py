@@ -166,7 +166,8 @@ class Interrupts(unittest.TestCase):
         for i in range(ROUNDS // 5):
             self.nagged(["SELECT lsm_create_index('t', 'x', 'v, k')", "SELECT lsm_drop_index('t', 'x')"])
             self.nagged(["SELECT lsm_delete_range('t', %d, %d)" % (i, i + 1)])
-            if "INDEX x" in str(self.b.execute("EXPLAIN QUERY PLAN SELECT v, k FROM t WHERE v = 1").fetchall()):
+            # Not by a plan: by_v serves as well.
+            if self.b.execute("SELECT 1 FROM t_lsm WHERE value LIKE 'INDEX \"x\" %'").fetchone():
                 self.a.execute("SELECT lsm_drop_index('t', 'x')")
         self.assertEqual(self.a.execute("SELECT lsm_verify('t')").fetchone(), ("ok",))
         self.assertEqual(self.count(self.a), self.count(self.b))
