@@ -8,7 +8,11 @@
 **
 ** Along an index the walk is over entries; a row is looked up when a column is
 ** asked for that its entry does not have; before anything is shown, when the
-** index has entries that lost their rows (stale.h). */
+** index has entries that lost their rows (stale.h).
+**
+** Rows of which no column is asked (count(*), an OFFSET) need not be looked at: what the
+** store knows to be ahead is counted down, and the walk is caught up with when a row is
+** wanted after all, or when that many are done. */
 #include "base.h"
 #include "rowenc.h"
 #include "search.h"
@@ -26,6 +30,9 @@ typedef struct cursor {
   size_t left; /* ranges not yet begun */
   bool reverse;
   bool eof;
+  bool asked;      /* for a column of the row */
+  uint64_t ahead;  /* rows that follow for certain, */
+  uint64_t behind; /* and rows that have been counted since cur was moved */
   lsm_cursor *cur;    /* in the current range; in a merge: the one that is next */
   lsm_cursor **merge; /* one a range, when they are merged */
   size_t nmerge;
@@ -104,6 +111,8 @@ static void end_scan(cursor *c) {
   c->cur = NULL;
   lsm_snapshot_release(c->snap);
   c->snap = NULL;
+  c->ahead = c->behind = 0;
+  c->asked = false;
   c->eof = true;
 }
 
@@ -216,6 +225,31 @@ static lsm_rc move_on(const cursor *c) {
   return c->reverse ? lsm_cursor_prev(c->cur) : lsm_cursor_next(c->cur);
 }
 
+/* Rows that may be counted from here on without looking at them. */
+static uint64_t known_ahead(const cursor *c) {
+  if (c->cur == NULL || c->nmerge > 0 || c->reverse || c->stale) return 0;
+  return lsm_cursor_ahead(c->cur);
+}
+
+/* Goes to the row that was counted last, since it is wanted. */
+static lsm_rc catch_up(cursor *c) {
+  lsm_rc rc = lsm_cursor_pass(c->cur, c->behind);
+  c->ahead = c->behind = 0;
+  if (rc != LSM_OK) return rc;
+  if (!lsm_cursor_valid(c->cur)) {
+    return lsm_corrupt(table_of(c)->table, 0, "fewer rows than a file has by its index");
+  }
+  return show(c, lsm_cursor_key(c->cur), lsm_cursor_value(c->cur));
+}
+
+/* The row after those that were counted, or after the one that cur is on. */
+static lsm_rc leave(cursor *c) {
+  if (c->behind == 0) return move_on(c);
+  lsm_rc rc = lsm_cursor_pass(c->cur, c->behind + 1);
+  c->behind = 0;
+  return rc;
+}
+
 /* Shows where the walk stands; goes on over entries without rows, and to the
 ** next range when this one is done. */
 static lsm_rc settle(cursor *c) {
@@ -313,11 +347,19 @@ static lsm_rc skip_rows(cursor *c, sqlite3_int64 n) {
   lsm_interrupt intr = lsm_conn_interrupt(table_of(c)->conn);
   lsm_rc rc = LSM_OK;
   if (n <= 0 || c->eof) return LSM_OK;
-  for (; n > 0 && rc == LSM_OK && lsm_cursor_valid(c->cur); n--) {
-    if (n % ROWS_BETWEEN_LOOKS == 0 && intr.fn != NULL && intr.fn(intr.arg)) {
+  while (n > 0 && rc == LSM_OK && lsm_cursor_valid(c->cur)) {
+    uint64_t ahead = known_ahead(c), some = 1;
+    if (ahead > 0) {
+      some = ahead < (uint64_t)n ? ahead : (uint64_t)n;
+      rc = lsm_cursor_pass(c->cur, some);
+    } else {
+      rc = move_on(c);
+    }
+    n -= (sqlite3_int64)some;
+    if (rc == LSM_OK && n % ROWS_BETWEEN_LOOKS < (sqlite3_int64)some && intr.fn != NULL &&
+        intr.fn(intr.arg)) {
       return lsm_fail(LSM_INTERRUPT, "interrupted");
     }
-    rc = c->reverse ? lsm_cursor_prev(c->cur) : lsm_cursor_next(c->cur);
   }
   return rc == LSM_OK ? settle(c) : rc;
 }
@@ -387,10 +429,17 @@ int lsm_vtab_filter(sqlite3_vtab_cursor *cur, int idx_num, const char *idx_str, 
 int lsm_vtab_next(sqlite3_vtab_cursor *cur) {
   cursor *c = (cursor *)cur;
   lsm_rc rc = LSM_OK;
+  if (c->ahead == 0 && c->behind == 0 && !c->asked) c->ahead = known_ahead(c);
+  if (c->ahead > 0) {
+    c->ahead--;
+    c->behind++;
+    return SQLITE_OK;
+  }
+  c->asked = false;
   if (c->nmerge == 0 && c->search.points) {
     rc = look_up(c);
   } else {
-    rc = move_on(c);
+    rc = leave(c);
     if (rc == LSM_OK) rc = c->nmerge > 0 ? settle_merge(c) : settle(c);
   }
   if (rc != LSM_OK) end_scan(c);
@@ -404,15 +453,20 @@ int lsm_vtab_eof(sqlite3_vtab_cursor *cur) {
 int lsm_vtab_column(sqlite3_vtab_cursor *cur, sqlite3_context *ctx, int col) {
   cursor *c = (cursor *)cur;
   lsm_row *row;
-  lsm_rc rc = row_with(c, col, &row);
+  c->asked = true;
+  lsm_rc rc = LSM_LIKELY(c->behind == 0) ? LSM_OK : catch_up(c);
+  if (rc == LSM_OK) rc = row_with(c, col, &row);
   /* SQLite keeps a static result past the next step (in max(), say): copies. */
   if (rc == LSM_OK) rc = lsm_row_result(row, col, ctx, false);
   return lsm_vtab_fail(cur->pVtab, rc);
 }
 
 int lsm_vtab_rowid(sqlite3_vtab_cursor *cur, sqlite_int64 *rowid) {
+  cursor *c = (cursor *)cur;
   int64_t id = 0;
-  lsm_rc rc = lsm_row_rowid(&((cursor *)cur)->row, &id);
+  c->asked = true;
+  lsm_rc rc = c->behind == 0 ? LSM_OK : catch_up(c);
+  if (rc == LSM_OK) rc = lsm_row_rowid(&c->row, &id);
   *rowid = id;
   return lsm_vtab_fail(cur->pVtab, rc);
 }

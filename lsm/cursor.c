@@ -253,6 +253,23 @@ lsm_rc lsm_cursor_seek_le(lsm_cursor *c, lsm_slice key) {
 
 lsm_rc lsm_cursor_next(lsm_cursor *c) { return c->iter->ops->next(c->iter); }
 lsm_rc lsm_cursor_prev(lsm_cursor *c) { return c->iter->ops->prev(c->iter); }
+
+uint64_t lsm_cursor_ahead(const lsm_cursor *c) {
+  return c->iter->ops->ahead(c->iter, LSM_SLICE_NULL);
+}
+
+lsm_rc lsm_cursor_pass(lsm_cursor *c, uint64_t n) {
+  lsm_iter *it = c->iter;
+  lsm_rc rc = LSM_OK;
+  while (n > 0 && rc == LSM_OK && it->valid) {
+    uint64_t ahead = it->ops->ahead(it, LSM_SLICE_NULL);
+    uint64_t some = n <= ahead ? n : ahead + 1;
+    rc = ahead > 0 ? it->ops->pass(it, some) : it->ops->next(it);
+    n -= some;
+  }
+  return rc;
+}
+
 bool lsm_cursor_valid(const lsm_cursor *c) { return c->iter->valid; }
 
 lsm_slice lsm_cursor_key(const lsm_cursor *c) {

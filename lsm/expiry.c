@@ -129,7 +129,8 @@ static void live_free(lsm_iter *it) {
 }
 
 static const lsm_iter_ops live_ops = {live_first, live_last, live_seek_ge, live_seek_le,
-                                      live_next,  live_prev, live_free};
+                                      live_next,  live_prev, live_free,
+                                      NULL,       NULL};
 
 lsm_rc lsm_live_reuse(lsm_iter **it, lsm_iter *inner, uint32_t keyspace, uint64_t now,
                       const char *name) {

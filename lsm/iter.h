@@ -9,6 +9,9 @@
 ** <= target, first and last to the ends; next and prev move by one and REQUIRE
 ** valid. Direction may change at any step. Running off an end is LSM_OK with
 ** valid == false. After an error valid is false; a seek may succeed later.
+** Some can also pass over entries that they need not look at: ahead says how many
+** PUTs, all with keys < bound (NULL data: open), are known to follow, often 0; pass
+** moves up by N entries. REQUIRES: ahead has just said so many, or one less.
 ** key and value live until the next move or free. */
 #ifndef LSM_ITER_H
 #define LSM_ITER_H
@@ -25,6 +28,9 @@ typedef struct lsm_iter_ops {
   lsm_rc (*next)(lsm_iter *it);
   lsm_rc (*prev)(lsm_iter *it);
   void (*free)(lsm_iter *it);
+  /* NULL: it cannot */
+  uint64_t (*ahead)(lsm_iter *it, lsm_slice bound);
+  lsm_rc (*pass)(lsm_iter *it, uint64_t n);
 } lsm_iter_ops;
 
 struct lsm_iter {

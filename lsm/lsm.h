@@ -244,6 +244,11 @@ lsm_rc lsm_cursor_seek_ge(lsm_cursor *cur, lsm_slice key); /* first k >= key */
 lsm_rc lsm_cursor_seek_le(lsm_cursor *cur, lsm_slice key); /* last k <= key */
 lsm_rc lsm_cursor_next(lsm_cursor *cur);
 lsm_rc lsm_cursor_prev(lsm_cursor *cur);
+/* As N times next, but what is known without reading it is not read. */
+lsm_rc lsm_cursor_pass(lsm_cursor *cur, uint64_t n);
+/* How many entries are known to follow the one it stands on, without reading them: often
+** 0, though some do. REQUIRES: valid. */
+uint64_t lsm_cursor_ahead(const lsm_cursor *cur);
 
 /* Where it stands. The slices live until the next move or close.
 ** REQUIRES: valid, for key and value. */

@@ -99,7 +99,8 @@ static void iter_free(lsm_iter *base) {
 }
 
 static const lsm_iter_ops view_iter_ops = {iter_first, iter_last, iter_seek_ge, iter_seek_le,
-                                           iter_next,  iter_prev, iter_free};
+                                           iter_next,  iter_prev, iter_free,
+                                           NULL,       NULL};
 
 lsm_rc lsm_memview_iter_reuse(lsm_iter **out, const lsm_memview *v) {
   view_iter *it = (view_iter *)*out;
@@ -191,7 +192,7 @@ static void scan_free(lsm_iter *base) {
 }
 
 static const lsm_iter_ops scan_ops = {scan_first, scan_no, scan_seek_ge, scan_no_seek,
-                                      scan_next,  scan_no, scan_free};
+                                      scan_next,  scan_no, scan_free, NULL, NULL};
 
 lsm_rc lsm_memview_scan(const lsm_memview *v, lsm_iter **out) {
   scan_iter *s = lsm_calloc(sizeof *s);

@@ -350,6 +350,29 @@ static lsm_rc merge_seek_le(lsm_iter *base, lsm_slice key) {
   return settle(m);
 }
 
+/* Those of the root before the next one's key, if it is nobody's who can be hidden. */
+static uint64_t merge_ahead(lsm_iter *base, lsm_slice bound) {
+  merge *m = (merge *)base;
+  lsm_iter *it = m->heap[0].it;
+  if (m->down || !m->distinct || it->ops->ahead == NULL) return 0;
+  if (m->sources[m->heap[0].src].nshades > 0) return 0;
+  if (m->nheap > 1) {
+    lsm_slice key = m->heap[second_of(m)].it->key;
+    if (bound.data == NULL || lsm_slice_cmp(key, bound) < 0) bound = key;
+  }
+  return it->ops->ahead(it, bound);
+}
+
+/* What is passed over is the root's alone. */
+static lsm_rc merge_pass(lsm_iter *base, uint64_t n) {
+  merge *m = (merge *)base;
+  lsm_iter *it = m->heap[0].it;
+  lsm_rc rc = it->ops->pass(it, n);
+  if (rc != LSM_OK) return give_up(m, rc);
+  reload_root(m);
+  return settle(m);
+}
+
 static void merge_free(lsm_iter *base) {
   merge *m = (merge *)base;
   if (m == NULL) return;
@@ -361,7 +384,8 @@ static void merge_free(lsm_iter *base) {
 }
 
 static const lsm_iter_ops merge_ops = {merge_first, merge_last, merge_seek_ge, merge_seek_le,
-                                       merge_next,  merge_prev, merge_free};
+                                       merge_next,  merge_prev, merge_free,    merge_ahead,
+                                       merge_pass};
 
 /*---------------------------------------------------------------- making */
 

@@ -117,6 +117,16 @@ static lsm_rc run_prev(lsm_iter *it) {
   return rc != LSM_OK || LSM_LIKELY(it->valid) ? rc : last_before(r, r->at);
 }
 
+static uint64_t run_ahead(lsm_iter *it, lsm_slice bound) {
+  return lsm_sst_walk_ahead(&((run_iter *)it)->walk, bound);
+}
+
+static lsm_rc run_pass(lsm_iter *it, uint64_t n) {
+  run_iter *r = (run_iter *)it;
+  lsm_rc rc = lsm_sst_walk_pass(&r->walk, n);
+  return rc != LSM_OK || it->valid ? rc : first_from(r, r->at + 1);
+}
+
 static void run_free(lsm_iter *it) {
   run_iter *r = (run_iter *)it;
   close_file(r);
@@ -125,7 +135,8 @@ static void run_free(lsm_iter *it) {
 }
 
 static const lsm_iter_ops run_ops = {run_first, run_last, run_seek_ge, run_seek_le,
-                                     run_next,  run_prev, run_free};
+                                     run_next,  run_prev, run_free,    run_ahead,
+                                     run_pass};
 
 lsm_rc lsm_run_iter_reuse(lsm_iter **it, lsm_table_cache *tc, lsm_table_pins *pins,
                           lsm_filemeta *const *files, size_t count, bool fill_cache) {

@@ -150,6 +150,27 @@ lsm_rc lsm_sst_walk_prev_block(lsm_sst_walk *w) {
   return last_before(w, w->at);
 }
 
+uint64_t lsm_sst_walk_ahead(const lsm_sst_walk *w, lsm_slice bound) {
+  const lsm_sst *s = w->sst;
+  if (w->b.off != 0 || s->props.tombstones > 0) return 0;
+  size_t end = bound.data != NULL ? lsm_sst_find(s, bound) : s->nblocks;
+  uint64_t n = 0;
+  for (size_t i = w->at; i < end; i++) n += s->refs[i].entries;
+  return n > 0 ? n - 1 : 0;
+}
+
+lsm_rc lsm_sst_walk_pass(lsm_sst_walk *w, uint64_t n) {
+  const lsm_sst *s = w->sst;
+  lsm_rc rc = LSM_OK;
+  size_t i = w->at;
+  if (w->b.off == 0) {
+    for (; i < s->nblocks && n >= s->refs[i].entries; i++) n -= s->refs[i].entries;
+    if (i != w->at) rc = first_from(w, i);
+  }
+  for (; rc == LSM_OK && w->b.base.valid && n > 0; n--) rc = lsm_sst_walk_next(w);
+  return rc;
+}
+
 /*-------------------------------------------------------- attach, detach */
 
 void lsm_sst_walk_attach(lsm_sst_walk *w, lsm_sst *sst, bool fill_cache) {
@@ -218,6 +239,14 @@ static lsm_rc iter_prev(lsm_iter *it) {
   return lsm_sst_walk_prev(self(it));
 }
 
+static uint64_t iter_ahead(lsm_iter *it, lsm_slice bound) {
+  return lsm_sst_walk_ahead(self(it), bound);
+}
+
+static lsm_rc iter_pass(lsm_iter *it, uint64_t n) {
+  return lsm_sst_walk_pass(self(it), n);
+}
+
 static void iter_free(lsm_iter *it) {
   lsm_sst_walk_detach(self(it));
   lsm_sst_walk_fini(self(it));
@@ -225,7 +254,8 @@ static void iter_free(lsm_iter *it) {
 }
 
 static const lsm_iter_ops ops = {iter_first, iter_last, iter_seek_ge, iter_seek_le,
-                                 iter_next,  iter_prev, iter_free};
+                                 iter_next,  iter_prev, iter_free,    iter_ahead,
+                                 iter_pass};
 
 lsm_rc lsm_sst_iter(lsm_sst *sst, bool fill_cache, lsm_iter **it) {
   *it = NULL;

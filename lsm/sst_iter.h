@@ -43,6 +43,11 @@ lsm_rc lsm_sst_walk_seek_le(lsm_sst_walk *w, lsm_slice key);
 lsm_rc lsm_sst_walk_next_block(lsm_sst_walk *w); /* to the first entry after this block */
 lsm_rc lsm_sst_walk_prev_block(lsm_sst_walk *w);
 
+/* In a table without tombstones: its index has the number of each block's entries, so those
+** in between need not be read. From the first entry of a block on; else none is ahead. */
+uint64_t lsm_sst_walk_ahead(const lsm_sst_walk *w, lsm_slice bound);
+lsm_rc lsm_sst_walk_pass(lsm_sst_walk *w, uint64_t n);
+
 static inline lsm_rc lsm_sst_walk_next(lsm_sst_walk *w) {
   lsm_rc rc = lsm_block_iter_next(&w->b);
   return LSM_LIKELY(w->b.base.valid) || rc != LSM_OK ? rc : lsm_sst_walk_next_block(w);

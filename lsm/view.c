@@ -116,6 +116,18 @@ static lsm_rc view_prev(lsm_iter *it) {
   return settle_down(v, v->inner->ops->prev(v->inner));
 }
 
+static uint64_t view_ahead(lsm_iter *it, lsm_slice bound) {
+  view *v = (view *)it;
+  lsm_iter *in = v->inner;
+  bool own = bound.data == NULL || (v->upper.data != NULL && lsm_slice_cmp(v->upper, bound) < 0);
+  return in->ops->ahead != NULL ? in->ops->ahead(in, own ? v->upper : bound) : 0;
+}
+
+static lsm_rc view_pass(lsm_iter *it, uint64_t n) {
+  view *v = (view *)it;
+  return settle_up(v, v->inner->ops->pass(v->inner, n));
+}
+
 static void view_free(lsm_iter *it) {
   view *v = (view *)it;
   if (v->owns) lsm_iter_free(v->inner);
@@ -124,7 +136,8 @@ static void view_free(lsm_iter *it) {
 }
 
 static const lsm_iter_ops view_ops = {view_first, view_last, view_seek_ge, view_seek_le,
-                                      view_next,  view_prev, view_free};
+                                      view_next,  view_prev, view_free,    view_ahead,
+                                      view_pass};
 
 static void set_bounds(view *v, lsm_slice lower, lsm_slice upper) {
   v->lower = lower;

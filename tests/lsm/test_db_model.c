@@ -127,7 +127,7 @@ static void check_walk(lsm_snapshot *snap, uint32_t ks, const model *m, int step
   if (end < first) end = first;
   long at = -1;
   for (int i = 0; i < steps; i++) {
-    uint64_t what = rnd(at < first || at >= end ? 4 : 12);
+    uint64_t what = rnd(at < first || at >= end ? 4 : 14), some;
     lsm_slice key = random_key(c), found;
     switch (what) {
       case 0:
@@ -147,6 +147,13 @@ static void check_walk(lsm_snapshot *snap, uint32_t ks, const model *m, int step
         ck_lsm(lsm_cursor_seek_le(cur, key));
         at = (long)model_rank(m, key) - !model_get(m, key, &found);
         if (at >= end) at = end - 1;
+        break;
+      case 4:
+      case 5:
+        ck_assert_int_lt(at + (long)lsm_cursor_ahead(cur), end);
+        some = rnd(rnd(4) == 0 ? 300 : 20);
+        ck_lsm(lsm_cursor_pass(cur, some));
+        at += (long)some;
         break;
       default:
         if ((what + (uint64_t)(i / 16)) % 4 != 0) {

@@ -182,6 +182,7 @@ typedef struct model {
 static uint8_t key_bytes[SPACE][20];
 static lsm_slice keys[SPACE];
 static uint32_t values[MAX_SOURCES][SPACE];
+static int passed; /* how often something was ahead */
 
 /* Rising keys of many lengths, most with a long prefix in common: forty that
 ** part in the third byte, forty of 9 to 12 bytes that part in the ninth or
@@ -276,9 +277,23 @@ static void check_at(const model *m, const lsm_iter *it, size_t pos) {
   ck_assert(lsm_slice_eq(it->value, m->want[pos].value));
 }
 
+/* What it says is ahead is: some of that is passed. */
+static lsm_rc pass_some(const model *m, lsm_iter *it, size_t *pos, lsm_slice bound) {
+  uint64_t ahead = it->ops->ahead(it, bound);
+  passed += ahead > 0;
+  for (size_t i = 1; i <= ahead; i++) {
+    ck_assert_uint_lt(*pos + i, m->nwant);
+    ck_assert_int_eq(m->want[*pos + i].kind, LSM_KIND_PUT);
+    ck_assert(bound.data == NULL || lsm_slice_cmp(m->want[*pos + i].key, bound) < 0);
+  }
+  uint64_t n = 1 + (uint64_t)rand() % (ahead + 1);
+  *pos += n;
+  return ahead > 0 ? it->ops->pass(it, n) : it->ops->next(it);
+}
+
 /* One random move of both; pos >= nwant: nowhere. */
 static lsm_rc random_move(const model *m, lsm_iter *it, size_t *pos) {
-  int op = rand() % (it->valid ? 16 : 4);
+  int op = rand() % (it->valid ? 20 : 4);
   lsm_slice key = keys[rand() % SPACE];
   size_t below = 0, upto = 0;
   for (size_t i = 0; i < m->nwant; i++) {
@@ -299,6 +314,11 @@ static lsm_rc random_move(const model *m, lsm_iter *it, size_t *pos) {
     case 3:
       *pos = upto - 1;
       return it->ops->seek_le(it, key);
+    case 4:
+    case 5:
+      return pass_some(m, it, pos, LSM_SLICE_NULL);
+    case 6:
+      return pass_some(m, it, pos, key);
     default:
       if (op % 2 == 0) {
         *pos += 1;
@@ -361,6 +381,7 @@ START_TEST(test_random) {
     lsm_iter_free(it);
     free_model(&m);
   }
+  ck_assert_int_gt(passed, 100);
 }
 END_TEST
 

@@ -34,6 +34,7 @@ static void fill(int one_in, int deletes_in_ten) {
 /* What the view must show. */
 static lsm_slice want[SPACE];
 static size_t nwant;
+static int passed; /* how often something was ahead */
 
 static void expect(lsm_slice lower, lsm_slice upper) {
   nwant = 0;
@@ -53,8 +54,19 @@ static void check_at(const lsm_iter *it, size_t pos) {
   ck_assert(lsm_slice_eq(it->value, want[pos]));
 }
 
+/* What it says is ahead is: some of that is passed. */
+static lsm_rc pass_some(lsm_iter *it, size_t *pos, lsm_slice bound) {
+  uint64_t ahead = it->ops->ahead(it, bound);
+  passed += ahead > 0;
+  ck_assert_uint_lt(*pos + ahead, nwant);
+  ck_assert(ahead == 0 || bound.data == NULL || lsm_slice_cmp(want[*pos + ahead], bound) < 0);
+  uint64_t n = 1 + (uint64_t)rand() % (ahead + 1);
+  *pos += n;
+  return ahead > 0 ? it->ops->pass(it, n) : it->ops->next(it);
+}
+
 static lsm_rc random_move(lsm_iter *it, size_t *pos) {
-  int op = rand() % (it->valid ? 16 : 4);
+  int op = rand() % (it->valid ? 20 : 4);
   lsm_slice key = key_of(rand() % SPACE);
   size_t below = 0, upto = 0;
   for (size_t i = 0; i < nwant; i++) {
@@ -75,6 +87,10 @@ static lsm_rc random_move(lsm_iter *it, size_t *pos) {
     case 3:
       *pos = upto - 1;
       return it->ops->seek_le(it, key);
+    case 4:
+      return pass_some(it, pos, LSM_SLICE_NULL);
+    case 5:
+      return pass_some(it, pos, key);
     default:
       if (op % 2 == 0) {
         *pos += 1;
@@ -118,6 +134,7 @@ START_TEST(test_random) {
     ck_assert_int_eq(stats.live, 0);
   }
   lsm_iter_free(again);
+  ck_assert_int_gt(passed, 1000);
 }
 END_TEST
 

@@ -87,6 +87,25 @@ static lsm_rc vec_prev(lsm_iter *it) {
   return show(v, v->pos - 1);
 }
 
+/* All PUTs up to the next tombstone. */
+static uint64_t vec_ahead(lsm_iter *it, lsm_slice bound) {
+  const vec_iter *v = (vec_iter *)it;
+  if (!it->valid) abort();
+  uint64_t n = 0;
+  for (size_t i = v->pos + 1; i < v->n; i++, n++) {
+    if (v->entries[i].kind != LSM_KIND_PUT) break;
+    if (bound.data != NULL && lsm_slice_cmp(v->entries[i].key, bound) >= 0) break;
+  }
+  return n;
+}
+
+static lsm_rc vec_pass(lsm_iter *it, uint64_t n) {
+  vec_iter *v = (vec_iter *)it;
+  if (!it->valid || n > vec_ahead(it, LSM_SLICE_NULL) + 1) abort();
+  v->stats->steps++;
+  return show(v, v->pos + n);
+}
+
 static void vec_free(lsm_iter *it) {
   vec_iter *v = (vec_iter *)it;
   v->stats->live--;
@@ -95,7 +114,8 @@ static void vec_free(lsm_iter *it) {
 }
 
 static const lsm_iter_ops vec_ops = {vec_first, vec_last, vec_seek_ge, vec_seek_le,
-                                     vec_next,  vec_prev, vec_free};
+                                     vec_next,  vec_prev, vec_free,
+                                     vec_ahead, vec_pass};
 
 lsm_iter *vec_iter_new(const vec_entry *entries, size_t n, vec_stats *stats) {
   vec_iter *v = calloc(1, sizeof *v);
