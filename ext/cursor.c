@@ -254,9 +254,10 @@ static lsm_rc leave(cursor *c) {
 ** next range when this one is done. */
 static lsm_rc settle(cursor *c) {
   lsm_rc rc = LSM_OK;
+  lsm_slice key, value;
   while (rc == LSM_OK) {
-    if (c->cur != NULL && lsm_cursor_valid(c->cur)) {
-      rc = show(c, lsm_cursor_key(c->cur), lsm_cursor_value(c->cur));
+    if (c->cur != NULL && lsm_cursor_pair(c->cur, &key, &value)) {
+      rc = show(c, key, value);
       if (rc != LSM_NOTFOUND) return rc;
       rc = move_on(c);
       continue;
@@ -454,7 +455,10 @@ int lsm_vtab_column(sqlite3_vtab_cursor *cur, sqlite3_context *ctx, int col) {
   cursor *c = (cursor *)cur;
   lsm_row *row;
   c->asked = true;
-  lsm_rc rc = LSM_LIKELY(c->behind == 0) ? LSM_OK : catch_up(c);
+  if (LSM_LIKELY(c->behind == 0 && c->search.path.x == NULL)) {
+    if (LSM_LIKELY(lsm_row_quick_result(&c->row, col, ctx))) return SQLITE_OK;
+  }
+  lsm_rc rc = c->behind == 0 ? LSM_OK : catch_up(c);
   if (rc == LSM_OK) rc = row_with(c, col, &row);
   /* SQLite keeps a static result past the next step (in max(), say): copies. */
   if (rc == LSM_OK) rc = lsm_row_result(row, col, ctx, false);

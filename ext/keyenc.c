@@ -314,10 +314,23 @@ lsm_rc lsm_key_get(lsm_slice *key, const lsm_key_part *part, lsm_value *v, lsm_b
   return LSM_OK;
 }
 
+/* The first zero byte of p < end, or NULL. Keys are short: a call costs more than this. */
+static inline const uint8_t *find_zero(const uint8_t *p, const uint8_t *end) {
+  for (; end - p >= 8; p += 8) {
+    uint64_t w = lsm_get_u64(p);
+    uint64_t zeros = (w - UINT64_C(0x0101010101010101)) & ~w & UINT64_C(0x8080808080808080);
+    if (zeros == 0) continue;
+    for (; (zeros & 0x80) == 0; zeros >>= 8) p++;
+    return p;
+  }
+  while (p < end && *p != 0) p++;
+  return p < end ? p : NULL;
+}
+
 bool lsm_key_peek(lsm_slice key, const lsm_key_part *part, lsm_value *v) {
   if (key.size < 2 || part->desc || part->collation != LSM_COLL_BINARY) return false;
   const uint8_t *p = key.data + 1, *end = key.data + key.size;
-  const uint8_t *zero = memchr(p, 0, key.size - 1);
+  const uint8_t *zero = find_zero(p, end);
   if (zero == NULL || (zero + 1 < end && zero[1] == ESCAPE)) return false;
   lsm_slice s = lsm_slice_of(p, (size_t)(zero - p));
   if (key.data[0] == TAG_BLOB) {

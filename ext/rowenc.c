@@ -291,7 +291,12 @@ static inline bool quick_stored(const lsm_row *row, lsm_affinity aff, lsm_value 
     type = (type & 0x7F) | (uint64_t)p[3] << 7;
   }
   if ((type > TYPE_ONE && type < TYPE_BLOB) || payload_size(type) > size - 2 - head) return false;
-  *v = value_at(row, type, 2 + head, aff);
+  if (LSM_LIKELY(type >= TYPE_BLOB)) {
+    lsm_slice s = lsm_slice_of(p + 2 + head, (size_t)payload_size(type));
+    *v = type % 2 == 1 ? lsm_value_text(s) : lsm_value_blob(s);
+  } else {
+    *v = value_at(row, type, 2 + head, aff);
+  }
   return true;
 }
 
@@ -347,6 +352,17 @@ lsm_rc lsm_row_result(lsm_row *row, int column, sqlite3_context *ctx, bool stabl
   lsm_rc rc = lsm_row_get(row, column, &v, &borrowed);
   if (rc == LSM_OK) lsm_value_result(ctx, &v, stable && borrowed);
   return rc;
+}
+
+bool lsm_row_quick_result(const lsm_row *row, int column, sqlite3_context *ctx) {
+  lsm_value v;
+  if (!quick_get(row, column, &v)) return false;
+  if (v.type == SQLITE_BLOB && v.u.s.size > 0) {
+    sqlite3_result_blob64(ctx, v.u.s.data, v.u.s.size, SQLITE_TRANSIENT);
+  } else {
+    lsm_value_result(ctx, &v, false);
+  }
+  return true;
 }
 
 lsm_rc lsm_row_rowid(const lsm_row *row, int64_t *rowid) {

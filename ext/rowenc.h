@@ -54,6 +54,9 @@ lsm_rc lsm_row_get(lsm_row *row, int column, lsm_value *v, bool *borrowed);
 ** be copied. */
 lsm_rc lsm_row_result(lsm_row *row, int column, sqlite3_context *ctx, bool stable);
 
+/* The same for what most columns are; false: nothing was done, it takes the other one. */
+bool lsm_row_quick_result(const lsm_row *row, int column, sqlite3_context *ctx);
+
 /* The rowid of the pair, of a table that has rowids. */
 lsm_rc lsm_row_rowid(const lsm_row *row, int64_t *rowid);
 

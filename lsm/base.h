@@ -17,10 +17,12 @@
 #define LSM_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 #define LSM_LIKELY(x) __builtin_expect(!!(x), 1)
 #define LSM_UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define LSM_INLINE static inline __attribute__((always_inline)) /* where each call counts */
 #else
 #define LSM_PRINTF(fmt, args)
 #define LSM_LIKELY(x) (x)
 #define LSM_UNLIKELY(x) (x)
+#define LSM_INLINE static inline
 #endif
 
 /*---------------------------------------------------------------- results */

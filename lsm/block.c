@@ -20,7 +20,7 @@ typedef struct head {
 
 /* Reads lengths at p < end and checks that key and value fit; returns where
 ** the key bytes begin, or NULL. */
-static inline const uint8_t *get_head(const uint8_t *p, const uint8_t *end, head *h) {
+LSM_INLINE const uint8_t *get_head(const uint8_t *p, const uint8_t *end, head *h) {
   uint64_t shared, unshared, vlen1;
   if (LSM_LIKELY(end - p >= 3 && (p[0] | p[1] | p[2]) < 0x80)) {
     shared = p[0];
@@ -208,23 +208,30 @@ void lsm_block_iter_fini(lsm_block_iter *it) {
   it->base.valid = false;
 }
 
+/* Copies N bytes of an entry's key, in whole words: so many bytes follow the entries, and
+** are there at TO. */
+enum { WORD = 8 };
+LSM_INLINE void copy_key(uint8_t *to, const uint8_t *own, size_t n) {
+  for (size_t i = 0; i < n; i += WORD) memmove(to + i, own + i, WORD);
+}
+
 /* Puts the current key together in keybuf: the first shared bytes of the key
 ** before, which may be in keybuf or in the block, then its own. */
-static inline lsm_rc join_key(lsm_block_iter *it, size_t shared, const uint8_t *own, size_t n) {
+LSM_INLINE lsm_rc join_key(lsm_block_iter *it, size_t shared, const uint8_t *own, size_t n) {
   lsm_slice before = it->base.key;
   lsm_buf *buf = &it->keybuf;
   if (shared > before.size) return malformed(it, "malformed key in block");
   bool inside = before.data == buf->data;
-  if (LSM_UNLIKELY(buf->cap < shared + n)) {
+  if (LSM_UNLIKELY(buf->cap < shared + n + WORD)) {
     buf->size = inside ? before.size : 0;
-    lsm_rc rc = lsm_buf_reserve(buf, shared + n - buf->size);
+    lsm_rc rc = lsm_buf_reserve(buf, shared + n + WORD - buf->size);
     if (rc != LSM_OK) {
       it->base.valid = false;
       return rc;
     }
   }
   if (!inside) memcpy(buf->data, before.data, shared);
-  memcpy(buf->data + shared, own, n);
+  copy_key(buf->data + shared, own, n);
   buf->size = shared + n;
   it->base.key = lsm_buf_slice(buf);
   return LSM_OK;
@@ -232,7 +239,7 @@ static inline lsm_rc join_key(lsm_block_iter *it, size_t shared, const uint8_t *
 
 /* Reads the entry at off; the one before it is the current one, unless off is
 ** a restart. */
-static inline lsm_rc load(lsm_block_iter *it, uint32_t off, bool at_restart) {
+LSM_INLINE lsm_rc load(lsm_block_iter *it, uint32_t off, bool at_restart) {
   head h;
   const uint8_t *data = it->block.data;
   const uint8_t *p = get_head(data + off, data + it->limit, &h);
@@ -290,7 +297,7 @@ lsm_rc lsm_block_iter_next(lsm_block_iter *it) {
 /*------------------------------------------------------------- going down */
 
 /* Decodes one more entry into back, whose last is the one before it. */
-static inline lsm_rc push_back(lsm_block_iter *it, uint32_t off, bool at_restart) {
+LSM_INLINE lsm_rc push_back(lsm_block_iter *it, uint32_t off, bool at_restart) {
   head h;
   const uint8_t *data = it->block.data;
   const uint8_t *p = get_head(data + off, data + it->limit, &h);
@@ -309,16 +316,16 @@ static inline lsm_rc push_back(lsm_block_iter *it, uint32_t off, bool at_restart
     it->back[0].key_at = 0;
     n = 1;
   }
-  if (LSM_UNLIKELY(keys->cap - keys->size <= size)) {
-    lsm_rc rc = keys->size + size >= UINT32_MAX ? lsm_nomem() : lsm_buf_reserve(keys, size + 1);
+  if (LSM_UNLIKELY(keys->cap - keys->size < size + WORD)) {
+    lsm_rc rc = keys->size + size >= UINT32_MAX ? lsm_nomem() : lsm_buf_reserve(keys, size + WORD);
     if (rc != LSM_OK) {
       it->base.valid = false;
       return rc;
     }
   }
   uint8_t *key = keys->data + keys->size;
-  if (h.shared > 0) memcpy(key, keys->data + it->back[n - 1].key_at, h.shared);
-  if (h.unshared > 0) memcpy(key + h.shared, p, h.unshared);
+  if (h.shared > 0) copy_key(key, keys->data + it->back[n - 1].key_at, h.shared);
+  copy_key(key + h.shared, p, h.unshared);
   uint32_t value_at = (uint32_t)(p + h.unshared - data);
   it->back[n] = (lsm_block_back){.off = off,
                                  .next_off = value_at + (uint32_t)h.vlen,
@@ -420,26 +427,60 @@ lsm_rc lsm_block_iter_seek_le(lsm_block_iter *it, lsm_slice key) {
 
 /*------------------------------------------------------------- seeking up */
 
+/* Stands on the entry at OFF, whose lengths are *h and whose own bytes are at p: what it
+** shares with the one before the target has too. */
+LSM_INLINE lsm_rc stand(lsm_block_iter *it, uint32_t off, const head *h, const uint8_t *p,
+                        lsm_slice target) {
+  it->base.key = lsm_slice_of(p, h->unshared);
+  if (h->shared > 0) {
+    lsm_buf *buf = &it->keybuf;
+    lsm_buf_clear(buf);
+    lsm_rc rc = lsm_buf_reserve(buf, h->shared + h->unshared + WORD);
+    if (rc != LSM_OK) return rc;
+    memcpy(buf->data, target.data, h->shared);
+    copy_key(buf->data + h->shared, p, h->unshared);
+    buf->size = h->shared + h->unshared;
+    it->base.key = lsm_buf_slice(buf);
+  }
+  it->base.value = lsm_slice_of(p + h->unshared, h->vlen);
+  it->base.kind = h->tombstone ? LSM_KIND_DELETE : LSM_KIND_PUT;
+  it->base.valid = true;
+  it->shared = (uint32_t)h->shared;
+  it->off = off;
+  it->next_off = (uint32_t)(p + h->unshared + h->vlen - it->block.data);
+  return LSM_OK;
+}
+
 /* As in lsm_block_get(), entries that share more with their neighbour than it
-** has in common with the target need no comparison. */
+** has in common with the target need no comparison; and no key is put together but the
+** one that is found. */
 lsm_rc lsm_block_iter_seek_ge(lsm_block_iter *it, lsm_slice key) {
+  uint32_t r, off;
   it->base.valid = false;
+  it->nback = 0;
   if (it->nrestarts == 0) return LSM_OK;
-  uint32_t r;
   if (!find_restart(it->block.data, it->restarts_off, it->nrestarts, it->index, key, &r))
     return malformed(it, "malformed restart in block");
+  lsm_rc rc = enter_interval(it, r, &off);
+  if (rc != LSM_OK) return rc;
+  const uint8_t *start = it->block.data + off, *end = it->block.data + it->limit;
+  prefetch(start, end);
   size_t match = 0;
-  lsm_rc rc = load_restart(it, r);
-  if (rc == LSM_OK) prefetch(it->block.data + it->off, it->block.data + it->limit);
-  while (rc == LSM_OK && it->base.valid) {
-    if (it->shared <= match) {
-      lsm_slice k = it->base.key;
-      size_t n = k.size < key.size ? k.size : key.size;
-      match = it->shared +
-              lsm_common_prefix(k.data + it->shared, key.data + it->shared, n - it->shared);
-      if (match == n ? k.size >= key.size : k.data[match] > key.data[match]) break;
+  for (const uint8_t *p = start; p < end;) {
+    head h;
+    const uint8_t *k = get_head(p, end, &h);
+    if (LSM_UNLIKELY(k == NULL)) return malformed(it, "malformed entry in block");
+    if (LSM_UNLIKELY(p == start && h.shared != 0))
+      return malformed(it, "malformed restart in block");
+    if (h.shared <= match) {
+      lsm_slice rest = lsm_slice_of(key.data + h.shared, key.size - h.shared);
+      size_t m = h.unshared < rest.size ? h.unshared : rest.size;
+      size_t same = lsm_common_prefix(k, rest.data, m);
+      if (same < m ? k[same] > rest.data[same] : h.unshared >= rest.size)
+        return stand(it, (uint32_t)(p - it->block.data), &h, k, key);
+      match = h.shared + same;
     }
-    rc = lsm_block_iter_next(it);
+    p = k + h.unshared + h.vlen;
   }
-  return rc;
+  return r + 1 < it->nrestarts ? load_restart(it, r + 1) : LSM_OK;
 }

@@ -278,6 +278,14 @@ lsm_slice lsm_cursor_key(const lsm_cursor *c) {
 
 lsm_slice lsm_cursor_value(const lsm_cursor *c) { return c->iter->value; }
 
+bool lsm_cursor_pair(const lsm_cursor *c, lsm_slice *key, lsm_slice *value) {
+  const lsm_iter *it = c->iter;
+  if (!it->valid) return false;
+  *key = lsm_slice_of(it->key.data + c->prefix, it->key.size - c->prefix);
+  *value = it->value;
+  return true;
+}
+
 uint64_t lsm_cursor_until(const lsm_cursor *c) {
   return c->live != NULL ? lsm_live_until(c->live) : 0;
 }

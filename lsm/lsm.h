@@ -253,6 +253,7 @@ uint64_t lsm_cursor_ahead(const lsm_cursor *cur);
 /* Where it stands. The slices live until the next move or close.
 ** REQUIRES: valid, for key and value. */
 bool lsm_cursor_valid(const lsm_cursor *cur);
+bool lsm_cursor_pair(const lsm_cursor *cur, lsm_slice *key, lsm_slice *value); /* all three */
 lsm_slice lsm_cursor_key(const lsm_cursor *cur);
 lsm_slice lsm_cursor_value(const lsm_cursor *cur);
 /* When the entry expires, as in lsm_txn_put_until(). REQUIRES: valid. */
