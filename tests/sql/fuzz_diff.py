@@ -48,6 +48,9 @@ Known differences, left out below where they are named:
  D16 min() and max() of 1 and 1.0 are either. Not generated where a column may hold both.
  D17 SQLite reads c = x COLLATE RTRIM OR c = y as c IN (x, y), without the COLLATE, where it finds c by an index; with
      ordinary tables, too. Whether it does depends on the plan. OR of = on one column, or IN (x), has no COLLATE.
+ D18 ORDER BY c COLLATE k DESC LIMIT 1, with c IN (x, y) along an index in which c has another collation: SQLite at times
+     stops too early, with ordinary tables: LIMIT 2 begins with another row, that which is right. Not a difference
+     where the ordinary table's rows without LIMIT begin as ours.
 """
 import argparse
 import os
@@ -669,7 +672,7 @@ class Session:
         a = [tuple(exact(v) for v in r) for r in want[0]]
         b = [tuple(exact(v) for v in r) for r in got[0]]
         if mode == "ordered":
-            if a != b:
+            if a != b and not self.stopped_early(sql, args, b):
                 self.fail("rows differ", want[0], got[0])
             return
         if sorted(a) != sorted(b):
@@ -682,6 +685,15 @@ class Session:
             kb = [tuple(folded(v, c) for v, c in zip(r, colls)) for r in got[0]]
             if ka != kb:
                 self.fail("order differs", want[0], got[0])
+
+    def stopped_early(self, sql, args, rows):
+        """Is ROWS what the LIMIT should have left of the ordinary table's rows? (D18)"""
+        limit = re.search(" LIMIT ([0-9]+)(?: OFFSET ([0-9]+))?$", sql)
+        if limit is None:
+            return False
+        every = [tuple(exact(v) for v in r) for r in self.dbs[0].execute(sql[:limit.start()], args)]
+        first = int(limit.group(2) or 0)
+        return rows == every[first:first + int(limit.group(1))]
 
     def check_all(self):
         s = self.s

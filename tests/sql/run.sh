@@ -15,6 +15,7 @@
 #   test_alter.py     And of indexes made and dropped, and columns added.
 #   test_mishaps.py   Files that are missing, or where they should not be.
 #   fuzz_diff.py      Random schemas and statements: 50 seeds, in at most a minute.
+#   fuzz_savepoints.py  Tables made, changed and dropped inside savepoints: 80 seeds.
 #
 # In same_*.sql and *.sql these lines are replaced in place:
 #   --@reopen        closes the database and opens it again
@@ -188,6 +189,21 @@ run_unittest() {
   fi
 }
 
+# run_fuzz SCRIPT SEEDS: at most a minute.
+run_fuzz() {
+  LD_PRELOAD=$preload LSMVTAB=$ext TMPDIR=$tmp "$python" "tests/sql/$1" \
+    --seeds "$2" --seconds 60 >"$tmp/fuzz.out" 2>&1
+  rc=$?
+  n=$(sed -nE 's/^([0-9]+) checks$/\1/p' "$tmp/fuzz.out" | tail -1)
+  if [ $rc -eq 0 ] && [ "${n:-0}" -gt 0 ]; then
+    checks=$((checks + n - 1))
+    report "$1 ($n sessions)" 0
+  else
+    tail -40 "$tmp/fuzz.out"
+    report "$1" 1
+  fi
+}
+
 if find_python; then
   for script in tests/sql/test_*.py; do
     name=${script##*/test_}
@@ -203,18 +219,9 @@ if wanted fuzz && [ -n "$python" ] &&
   echo "  fuzz_diff.py: skipped, IN with a column of another type needs SQLite 3.38"
   skipped=$((skipped + 1))
 elif wanted fuzz && [ -n "$python" ]; then
-  LD_PRELOAD=$preload LSMVTAB=$ext TMPDIR=$tmp "$python" tests/sql/fuzz_diff.py \
-    --seeds 50 --seconds 60 >"$tmp/fuzz.out" 2>&1
-  rc=$?
-  n=$(sed -nE 's/^([0-9]+) checks$/\1/p' "$tmp/fuzz.out" | tail -1)
-  if [ $rc -eq 0 ] && [ "${n:-0}" -gt 0 ]; then
-    checks=$((checks + n - 1))
-    report "fuzz_diff.py ($n sessions)" 0
-  else
-    tail -40 "$tmp/fuzz.out"
-    report fuzz_diff.py 1
-  fi
+  run_fuzz fuzz_diff.py 50
 fi
+if wanted fuzz && [ -n "$python" ]; then run_fuzz fuzz_savepoints.py 80; fi
 
 line="$checks checks"
 [ $failed -gt 0 ] && line="$line, $failed failed"
