@@ -57,6 +57,7 @@ void lsm_conn_free(void *arg) {
   atomic_fetch_sub(&nconns, 1);
   lsm_conn_end_drops(c, false);
   lsm_marker_forget(c);
+  lsm_history_forget(&c->history);
   while (c->stores != NULL) {
     lsm_conn_store *cs = c->stores;
     cs->refs++;

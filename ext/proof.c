@@ -244,12 +244,52 @@ static bool read_counter(sqlite3 *db, const char *schema, const char *pragma,
   return ok;
 }
 
+void lsm_history_forget(lsm_history *h) {
+  for (int i = 0; i < LSM_KEPT_COUNTERS; i++) {
+    sqlite3_finalize(h->kept[i]);
+    h->kept[i] = NULL;
+  }
+  h->forgotten++;
+}
+
+/* The same of PRAGMA i of those that are kept, of kept_schema. Compiling it costs several
+** times as much as running it. When it has to be compiled anew, SQLite may disconnect
+** tables, whose forget() must not find it. */
+static bool read_kept(lsm_history *h, sqlite3 *db, int i, const char *pragma,
+                      sqlite3_int64 *value) {
+  sqlite3_stmt *stmt = h->kept[i];
+  unsigned forgotten = h->forgotten;
+  h->kept[i] = NULL;
+  if (stmt == NULL) {
+    char *sql = sqlite3_mprintf("PRAGMA \"%w\".%s", h->kept_schema, pragma);
+    if (sql != NULL) {
+      (void)sqlite3_prepare_v3(db, sql, -1, SQLITE_PREPARE_PERSISTENT, &stmt, NULL);
+    }
+    sqlite3_free(sql);
+  }
+  bool ok = stmt != NULL && sqlite3_step(stmt) == SQLITE_ROW;
+  if (ok) *value = sqlite3_column_int64(stmt, 0);
+  if (sqlite3_reset(stmt) != SQLITE_OK) ok = false;
+  if (ok && forgotten == h->forgotten) {
+    h->kept[i] = stmt;
+  } else {
+    sqlite3_finalize(stmt);
+  }
+  return ok;
+}
+
 void lsm_history_look(lsm_history *h, sqlite3 *db, const char *schema) {
   static const char *const counters[LSM_HOST_COUNTERS] = {
       "schema_version", "user_version", "application_id", "freelist_count", "page_count"};
+  int keep = strlen(schema) < sizeof(h->kept_schema) ? LSM_KEPT_COUNTERS : 0;
+  if (keep > 0 && strcmp(h->kept_schema, schema) != 0) {
+    lsm_history_forget(h);
+    sqlite3_snprintf(sizeof(h->kept_schema), h->kept_schema, "%s", schema);
+  }
   h->has_next = true;
   for (int i = 0; i < LSM_HOST_COUNTERS && h->has_next; i++) {
-    h->has_next = read_counter(db, schema, counters[i], &h->next[i]);
+    h->has_next = i < keep ? read_kept(h, db, i, counters[i], &h->next[i])
+                           : read_counter(db, schema, counters[i], &h->next[i]);
   }
   if (!h->has_next) h->known = false;
 }

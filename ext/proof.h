@@ -43,6 +43,8 @@ typedef struct lsm_proof {
 } lsm_proof;
 
 #define LSM_HOST_COUNTERS 5
+#define LSM_KEPT_COUNTERS 4 /* the first ones: SQLite's program for them can be run again */
+#define LSM_KEPT_SCHEMA 32
 
 /* What is known of the connection's transactions, one after another. */
 typedef struct lsm_history {
@@ -53,7 +55,14 @@ typedef struct lsm_history {
   sqlite3_int64 counters[LSM_HOST_COUNTERS];
   bool has_next; /* next[] is what this transaction makes of them */
   sqlite3_int64 next[LSM_HOST_COUNTERS];
+  sqlite3_stmt *kept[LSM_KEPT_COUNTERS]; /* PRAGMAs of kept_schema, not while they run; or NULL */
+  char kept_schema[LSM_KEPT_SCHEMA];
+  unsigned forgotten; /* how often they were */
 } lsm_history;
+
+/* At every disconnect, as lsm_marker_forget(): sqlite3_close() does not wait for
+** statements of ours. */
+void lsm_history_forget(lsm_history *h);
 
 /* After each xUpdate; after each step back inside the transaction. */
 static inline void lsm_history_wrote(lsm_history *h, bool ok) {

@@ -274,6 +274,7 @@ static void free_vtab(lsm_vtab *v) {
     }
   }
   lsm_marker_forget(v->conn);
+  lsm_history_forget(&v->conn->history);
   lsm_vtab_cursor_free_idle(v);
   lsm_conn_store_unref(v->cs);
   lsm_buf_fini(&v->old_key);

@@ -145,6 +145,35 @@ START_TEST(test_write_lock_means_present_state) {
 }
 END_TEST
 
+/* The statements that a connection keeps to look at the database before each commit go
+** before it does, and with the schema that they are of. */
+START_TEST(test_kept_statements_go) {
+  char path[SQL_PATH], attach[2 * SQL_PATH];
+  const char *commit = "BEGIN; INSERT INTO l(v) VALUES(1); COMMIT;"
+                       "BEGIN; INSERT INTO l(v) VALUES(2); COMMIT";
+  const char *commit_there = "BEGIN; INSERT INTO x.a(v) VALUES(1); COMMIT;"
+                             "BEGIN; INSERT INTO x.a(v) VALUES(2); COMMIT";
+  sql_run(reader, commit);
+  for (int i = 0; i < 3; i++) {
+    sql_path(path, i == 1 ? "one" : "another");
+    snprintf(attach, sizeof(attach), "ATTACH '%s' AS x", path);
+    sql_run(reader, attach);
+    sql_run(reader, "PRAGMA x.journal_mode=WAL");
+    if (i < 2) sql_run(reader, "CREATE VIRTUAL TABLE x.a USING lsm(id INTEGER PRIMARY KEY, v)");
+    sql_run(reader, commit_there);
+    if (i == 2) sql_run(reader, commit);
+    sql_run(reader, "DETACH x");
+  }
+  sql_run(writer, "CREATE TABLE o2(x)"); /* SQLite compiles them anew */
+  sql_run(reader, commit);
+  sql_run(reader, "DROP TABLE m");
+  sql_run(reader, commit);
+  ck_assert_int_eq(sql_number(reader, "SELECT count(*) FROM l"), 9);
+  ck_assert_int_eq(sqlite3_close(reader), SQLITE_OK);
+  reader = open_db();
+}
+END_TEST
+
 Suite *agree_suite(void) {
   Suite *s = suite_create("agree");
   TCase *tc = tcase_create("agree");
@@ -152,6 +181,7 @@ Suite *agree_suite(void) {
   tcase_set_timeout(tc, 120);
   tcase_add_test(tc, test_statements_overtaken);
   tcase_add_loop_test(tc, test_write_lock_means_present_state, 0, 2);
+  tcase_add_test(tc, test_kept_statements_go);
   suite_add_tcase(s, tc);
   return s;
 }

@@ -126,6 +126,25 @@ class Proof(Base):
                             self.assertFalse(self.moves("BEGIN", write, "COMMIT"))
                         self.assertTrue(self.moves(*case))
 
+    def test_schema_of_another_file(self):
+        """What is known of an attached database is not believed of the next of that name."""
+        paths = [os.path.join(self.dir, name) for name in ("a.db", "b.db")]
+        self.open("wal")
+        for path in paths:
+            self.run_all(f"ATTACH '{path}' AS x", "PRAGMA x.journal_mode=wal",
+                         "CREATE VIRTUAL TABLE x.s USING lsm(id INTEGER PRIMARY KEY, v)",
+                         "DETACH x")
+        write = "INSERT INTO x.s(v) VALUES('m')"
+        for n, path in enumerate(paths * 2):
+            self.run_all(f"ATTACH '{path}' AS x")
+            for _ in range(3):
+                self.run_all("BEGIN", write, "COMMIT")
+            token = "SELECT value FROM x.s_lsm WHERE name = 'txid'"
+            before = self.db.execute(token).fetchone()
+            self.run_all("BEGIN", write, f"PRAGMA x.user_version = {n + 1}", "COMMIT")
+            self.assertNotEqual(self.db.execute(token).fetchone(), before)
+            self.run_all("DETACH x")
+
     def undo(self, change):
         """Makes the change possible, and one, again."""
         head = change[0]
