@@ -483,6 +483,20 @@ static lsm_rc map_file(int fd, const char *path, size_t size, void **mem) {
   return fail_as(rc_of(err, TO_WRITE), err, path, "map");
 }
 
+/* Storage for it now: where there is none, writing to the memory is a signal (SIGBUS), no
+** error. What the file holds stays: others may have it mapped. */
+static bool allocate(int fd, size_t size) {
+#ifdef __linux__
+  int r;
+  do r = fallocate(fd, 0, 0, (off_t)size);
+  while (r != 0 && errno == EINTR);
+  return r == 0 || (errno != ENOSPC && errno != EDQUOT);
+#else
+  (void)fd, (void)size;
+  return true;
+#endif
+}
+
 static lsm_rc posix_shm_map(lsm_env *env, const char *path, size_t size, void **mem) {
   (void)env;
   *mem = NULL;
@@ -494,6 +508,8 @@ static lsm_rc posix_shm_map(lsm_env *env, const char *path, size_t size, void **
     rc = lsm_fail(LSM_CANTOPEN, "%s: cannot open: not a regular file", path);
   } else if (fstat(fd, &st) != 0 || (st.st_size < (off_t)size && ftruncate(fd, (off_t)size) != 0)) {
     rc = fail(TO_WRITE, path, "size");
+  } else if (!allocate(fd, size)) {
+    rc = fail(TO_WRITE, path, "allocate");
   } else {
     rc = map_file(fd, path, size, mem);
   }

@@ -5,6 +5,8 @@ worse, and what is whole is read. LSMVTAB names the extension.
 import os
 import shutil
 import sqlite3
+import subprocess
+import sys
 import tempfile
 import unittest
 
@@ -93,6 +95,79 @@ class Files(Case):
         db.close()
 
 
+def on_a_full_disk(path, pages):
+    """All but so many pages are taken: asks for everything, makes room, asks again. Run in a mount
+    namespace of its own."""
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "none", path], check=True)
+    db = connect(os.path.join(path, "test.db"))
+    db.execute("CREATE TABLE o(x)")
+    filler = os.path.join(path, "filler")
+    with open(filler, "wb", buffering=0) as f:
+        try:
+            while True:
+                f.write(bytes(4096))
+        except OSError:
+            f.truncate(max(0, f.tell() - 4096 * int(pages)))
+
+    def run(sql):
+        """Done, or refused for lack of space, or, of what could not be made, for that."""
+        try:
+            return db.execute(sql).fetchall()
+        except sqlite3.Error as e:
+            if not any(s in str(e) for s in ("disk is full", "No space left", "no such table", "no such lsm table")):
+                raise
+            return None
+
+    create = "CREATE VIRTUAL TABLE t USING lsm(k INTEGER PRIMARY KEY, v, memtable_size='64KB')"
+    run(create)
+    kept = []
+    for k in range(300):
+        if run("INSERT INTO t VALUES(%d, hex(randomblob(200)))" % k) is not None:
+            kept.append((k,))
+    for sql in ("SELECT lsm_flush('t')", "SELECT lsm_compact('t')", "SELECT lsm_verify('t')",
+                "CREATE VIRTUAL TABLE IF NOT EXISTS u USING lsm"):
+        run(sql)
+    if kept and db.execute("SELECT k FROM t ORDER BY k").fetchall() != kept:
+        sys.exit("rows are missing on the full disk")
+    os.remove(filler)
+    if not kept:
+        db.execute("DROP TABLE IF EXISTS t")
+        db.execute(create)
+    db.execute("INSERT INTO t VALUES(1000, 1)")
+    db.execute("SELECT lsm_compact('t')")
+    db.close()
+    db = connect(os.path.join(path, "test.db"))
+    if db.execute("SELECT k FROM t ORDER BY k").fetchall() != kept + [(1000,)]:
+        sys.exit("rows are missing")
+    if db.execute("SELECT lsm_verify('t')").fetchone() != ("ok",):
+        sys.exit("damage")
+    db.close()
+
+
+class FullDisk(unittest.TestCase):
+    UNSHARE = ["unshare", "--mount", "--map-root-user"]
+
+    def setUp(self):
+        self.dir = tempfile.mkdtemp(prefix="lsm-mishaps-")
+        try:
+            r = subprocess.run(self.UNSHARE + ["mount", "-t", "tmpfs", "none", self.dir], capture_output=True)
+            can = r.returncode == 0
+        except OSError:
+            can = False
+        if not can:
+            os.rmdir(self.dir)
+            self.skipTest("no file system can be mounted here")
+
+    def tearDown(self):
+        shutil.rmtree(self.dir)
+
+    def test_from_the_first_byte(self):
+        for pages in (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 20, 40, 73):
+            r = subprocess.run(self.UNSHARE + [sys.executable, __file__, "--full-disk", self.dir, str(pages)],
+                               capture_output=True, text=True)
+            self.assertEqual((r.returncode, r.stderr), (0, ""), "%d pages" % pages)
+
+
 class ReadOnlyMedia(Case):
     """A database in WAL mode where SQLite cannot write: it reads it with immutable=1 alone."""
 
@@ -130,4 +205,7 @@ class ReadOnlyMedia(Case):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    if sys.argv[1:2] == ["--full-disk"]:
+        on_a_full_disk(*sys.argv[2:])
+    else:
+        unittest.main()
