@@ -505,7 +505,29 @@ static lsm_rc plan_in_place(const lsm_tree *t, const lsm_picker_options *opt, in
   return LSM_OK;
 }
 
-/* Level 0 has something to pack: down with it, if that costs little more. */
+/* The oldest runs in a row that have nothing packed; count 0: there are no two. */
+static window find_raw_runs(const lsm_tree *t, const run_info *runs, size_t n) {
+  window w = {0, 0, 0};
+  for (size_t k = n; k-- > 0;) {
+    bool raw = true;
+    for (size_t i = 0; i < runs[k].count && raw; i++) {
+      raw = must_pack(t, t->levels[0].files[runs[k].first + i]);
+    }
+    if (raw) {
+      w.first = k;
+      w.count++;
+    } else if (w.count > 1) {
+      return w;
+    } else {
+      w.count = 0;
+    }
+  }
+  if (w.count < 2) w.count = 0;
+  return w;
+}
+
+/* Level 0 has something to pack: down with it, if that costs little more; else its runs
+** become one while they are packed, which costs nothing more. */
 static lsm_rc rest_level0(const lsm_tree *t, const lsm_picker_options *opt, size_t i,
                           lsm_plan *plan) {
   if (t->opt.compaction == LSM_TIERED) return plan_in_place(t, opt, 0, i, plan);
@@ -521,6 +543,9 @@ static lsm_rc rest_level0(const lsm_tree *t, const lsm_picker_options *opt, size
   }
   if (lower <= upper) return LSM_OK;
   lsm_plan_fini(plan);
+  run_info runs[RUNS_SEEN];
+  window w = find_raw_runs(t, runs, list_runs(&t->levels[0], opt->now, runs));
+  if (w.count > 0) return plan_runs(t, runs, w, plan);
   return plan_in_place(t, opt, 0, i, plan);
 }
 

@@ -28,8 +28,9 @@
 **
 ** Rest. Files that are not packed (version.h) are for when nothing is due. Of a
 ** leveled tree all of level 0 goes down if what it overlaps there is not more than
-** itself, and where it overlaps nothing, file by file; else, and below, a file and
-** its neighbours are written again where they are. A packed file is never looked at
+** itself, and where it overlaps nothing, file by file; else its runs in a row of which
+** nothing is packed become one, and of others, and below, a file and its neighbours are
+** written again where they are. A packed file is never looked at
 ** again, whatever packing saved, so this comes to an end. */
 #ifndef LSM_PICKER_H
 #define LSM_PICKER_H
