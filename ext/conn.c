@@ -110,7 +110,8 @@ lsm_rc lsm_conn_open_store(lsm_conn *c, const char *path, const char *host,
 
 void lsm_conn_store_unref(lsm_conn_store *cs) {
   if (cs == NULL) return;
-  lsm_token_forget(&cs->token); /* or its statements would outlive the tables */
+  lsm_token_forget(&cs->token); /* or their statements would outlive the tables */
+  lsm_history_forget(&cs->conn->history);
   cs->refs--;
   maybe_free_share(cs, false);
 }
