@@ -42,7 +42,7 @@ Known differences, left out below where they are named:
      The same with GLOB, and between two columns of one table that is joined with itself.
  D13 What an INSERT leaves out of a nullable column that was added with a DEFAULT is NULL (see D1). Not left out.
  D14 SQLite 3.40 at times calls an ordinary WITHOUT ROWID table to which columns were added malformed, in a SELECT,
-     while integrity_check finds nothing. Not compared then.
+     while integrity_check finds nothing. Not compared then. The same in ALTER TABLE ADD COLUMN: the session ends there.
  D15 Looking for a rowid, an ordinary table does not find -9223372036854775808 when that is given as a REAL (a row
      of o.r, a CAST), though it is equal to it and <= and >= find it. Left out for rowids alone.
  D16 min() and max() of 1 and 1.0 are either. Not generated where a column may hold both.
@@ -554,6 +554,10 @@ def folded(v, collation):
     return exact(v)
 
 
+class Malformed(Exception):
+    """There is no ordinary table to compare with any more (D14)."""
+
+
 class Session:
     def __init__(self, seed, directory, verbose):
         self.rng = random.Random(seed)
@@ -604,6 +608,8 @@ class Session:
             return
         self.history.append((both[1], ()))
         want, got = self.run(self.dbs[0], both[0], ()), self.run(self.dbs[1], both[1], ())
+        if want[1] is not None and want[1][1] & 0xff == 11:
+            raise Malformed
         if want[1] is not None or got[1] is not None:
             self.fail("a change of the table failed", want[1], got[1])
         if want[2][1] != got[2][1] or want[3] != got[3]:
@@ -756,6 +762,8 @@ def main():
                 for n in range(o.steps):
                     session.step(n)
                 session.finish()
+            except Malformed:
+                pass
             except AssertionError as e:
                 print(e)
                 failed += 1
