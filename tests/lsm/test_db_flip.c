@@ -112,7 +112,7 @@ static void build(bool closed) {
   }
   int levels[2] = {0, 0};
   ck_lsm(lsm_list_files(db, fx.ids[0], count_level, levels));
-  ck_assert(levels[0] >= 2 && levels[1] == 1);
+  ck_assert(levels[0] >= 1 && levels[1] == 1); /* what rests in level 0 has become one run */
   if (closed) ck_lsm(lsm_close(db));
   ck_lsm(env_fault_crash(env, ENV_FAULT_KEEP, 1, &fx.base));
   if (!closed) ck_lsm(lsm_close(db));
