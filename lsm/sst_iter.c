@@ -150,11 +150,16 @@ lsm_rc lsm_sst_walk_prev_block(lsm_sst_walk *w) {
   return last_before(w, w->at);
 }
 
+/* It is asked at the beginning of a block: who wants a row of each, and no more, must not
+** have all that follow counted each time. */
+#define AHEAD_BLOCKS 256
+
 uint64_t lsm_sst_walk_ahead(const lsm_sst_walk *w, lsm_slice bound) {
   const lsm_sst *s = w->sst;
   if (w->b.off != 0 || s->props.tombstones > 0) return 0;
   size_t end = bound.data != NULL ? lsm_sst_find(s, bound) : s->nblocks;
   uint64_t n = 0;
+  if (end > w->at + AHEAD_BLOCKS) end = w->at + AHEAD_BLOCKS;
   for (size_t i = w->at; i < end; i++) n += s->refs[i].entries;
   return n > 0 ? n - 1 : 0;
 }

@@ -44,7 +44,8 @@ lsm_rc lsm_sst_walk_next_block(lsm_sst_walk *w); /* to the first entry after thi
 lsm_rc lsm_sst_walk_prev_block(lsm_sst_walk *w);
 
 /* In a table without tombstones: its index has the number of each block's entries, so those
-** in between need not be read. From the first entry of a block on; else none is ahead. */
+** in between need not be read. From the first entry of a block on; else none is ahead. Not all
+** that follow need be told of at once. */
 uint64_t lsm_sst_walk_ahead(const lsm_sst_walk *w, lsm_slice bound);
 lsm_rc lsm_sst_walk_pass(lsm_sst_walk *w, uint64_t n);
 
